@@ -1,0 +1,83 @@
+# lora-forge: from your agents' transcripts to an adapter you can defend. Thin: each target calls the folder that owns it.
+#   make all [SESSIONS=DIR] [OUT=output/datasets]    datasets from transcripts (the sample town where there are none)
+#   make test                                        everything; `make check` is the quick part
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OUT ?= output/datasets
+SESSIONS ?=
+ROLE ?= mayor
+WITH ?=
+ADAPTER ?= output/adapters/$(ROLE)
+# dashscope carries the Qwen vocabulary; nothing else of it is used, so its own dependencies stay out.
+VOCABULARY := dashscope==2.0.2
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+export OMP_NUM_THREADS ?= 1
+export AXOLOTL_DO_NOT_TRACK := 1
+export HF_HUB_DISABLE_TELEMETRY := 1
+
+.PHONY: all data config validate train eval push report smoke test check lint clean
+
+all: data
+
+data: $(VENV)/.light
+	@$(MAKE) --no-print-directory -C data all PYTHON=$(abspath $(BIN)/python) SESSIONS="$(SESSIONS)" OUT="$(OUT)"
+
+config: $(VENV)/.light
+	@$(BIN)/python -m configs.resolve $(ROLE) $(addprefix --with ,$(WITH))
+
+validate: $(VENV)/.light
+	@$(BIN)/python -m configs.validate
+
+train: $(VENV)/.train
+	@PATH="$(abspath $(BIN)):$$PATH" scripts/train.sh $(ROLE) $(addprefix --with ,$(WITH))
+
+eval: $(VENV)/.train
+	@$(BIN)/python -m eval.role_bench --model base --role $(ROLE) --out output/evals/$(ROLE)-base.json
+	@$(BIN)/python -m eval.role_bench --model $(ADAPTER) --role $(ROLE) --out output/evals/$(ROLE)-adapter.json
+	@$(BIN)/python -m eval.compare output/evals/$(ROLE)-base.json output/evals/$(ROLE)-adapter.json
+
+push: $(VENV)/.light
+	@$(BIN)/python -m deploy.upload_hf $(ADAPTER) --repo $(REPO)
+
+report: $(VENV)/.light
+	@$(BIN)/python -m data.validate.report $(OUT) --out output/report.html
+
+smoke: $(VENV)/.train
+	@PATH="$(abspath $(BIN)):$$PATH" scripts/smoke.sh
+
+test: $(VENV)/.test
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest --durations=15
+
+check: $(VENV)/.test lint
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest -m "not slow"
+
+lint: $(VENV)/.test
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+$(VENV)/.light: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lora-forge needs Python 3.11 or newer: make PYTHON=python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the light dependencies (no torch) into $(VENV) ..."
+	@$(PIP) --editable .
+	@$(PIP) --no-deps $(VOCABULARY)
+	@touch $@
+
+$(VENV)/.train: $(VENV)/.light requirements-gpu.txt
+	@echo "Installing torch and Axolotl into $(VENV): a few minutes and several GB the first time ..."
+	@$(PIP) --requirement requirements-gpu.txt
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.train
+	@$(PIP) --editable '.[dev]'
+ifdef CI
+	@test -x /usr/sbin/sshd && command -v rsync >/dev/null || { apt-get -qq update && apt-get -qq -y install openssh-server rsync; } >/dev/null
+endif
+	@touch $@
+
+clean:
+	rm -rf output

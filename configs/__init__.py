@@ -1,0 +1,1 @@
+"""The training recipes: one complete base, what each role changes, and what makes and checks a run of them."""

@@ -1,0 +1,136 @@
+"""Did the training really happen? `python -m configs.check_run output/checkpoints/mayor --adapter
+output/adapters/mayor`.
+
+On success the adapter's files go to the adapter folder in one move, with run.json: the recipe, the hashes
+of the rows, versions, steps and losses. Otherwise it names the reason, exits 1 and leaves the adapter
+folder alone.
+"""
+
+import argparse
+import importlib.metadata
+import json
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from configs.outcome import Failure, Outcome, judge
+from configs.start_run import START_FILE
+
+REQUIRED: Final = ("adapter_config.json", "adapter_model.safetensors")
+TOKENIZER: Final = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.jinja",
+)
+PACKAGES: Final = (
+    "axolotl",
+    "torch",
+    "transformers",
+    "peft",
+    "trl",
+    "datasets",
+    "bitsandbytes",
+    "tokenizers",
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m configs.check_run", description=__doc__.splitlines()[0])
+    parser.add_argument("checkpoints", type=Path, help="Axolotl's output_dir")
+    parser.add_argument("--adapter", type=Path, required=True, help="where the finished adapter goes")
+    options = parser.parse_args(arguments)
+    try:
+        outcome = check(options.checkpoints, options.adapter)
+    except (OSError, ValueError) as error:
+        print(f"check_run: {error}", file=sys.stderr)
+        return 1
+    if isinstance(outcome, Failure):
+        print(f"{options.checkpoints}: {outcome}. See {options.checkpoints / 'debug.log'}.", file=sys.stderr)
+        return 1
+    ended = "stopped early" if outcome.early_stopped else "done"
+    print(
+        f"{options.adapter}: {ended} after {outcome.steps} of {outcome.max_steps} steps, "
+        f"loss {outcome.first_loss:.3f} -> {outcome.last_loss:.3f}{best_eval(outcome)}"
+    )
+    return 0
+
+
+def best_eval(outcome: Outcome) -> str:
+    if not outcome.eval_losses:
+        return ", no validation rows"
+    step, loss = min(outcome.eval_losses, key=lambda pair: pair[1])
+    return f", best eval loss {loss:.3f} at step {step}"
+
+
+def check(checkpoints: Path, adapter: Path) -> Outcome | Failure:
+    """Judge the run and, when it is done, put the adapter in place."""
+    if not checkpoints.is_dir():
+        raise ValueError(f"{checkpoints}: no such folder. Train first: `scripts/train.sh {checkpoints.name}`.")
+    start = read_start(checkpoints)
+    outcome = judge(checkpoints, yaml.safe_load(start["config"]).get("loss_watchdog_threshold"))
+    if isinstance(outcome, Outcome):
+        publish(checkpoints, adapter, run_record(start, outcome))
+    return outcome
+
+
+def read_start(checkpoints: Path) -> dict[str, Any]:
+    """What configs/start_run.py noted before the training began."""
+    file = checkpoints / START_FILE
+    try:
+        start: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise ValueError(
+            f"{file}: missing or unreadable, so nobody knows what was trained. Train with scripts/train.sh."
+        ) from None
+    return start
+
+
+def run_record(start: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
+    return {
+        **start,
+        "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {name: version(name) for name in PACKAGES},
+        "outcome": asdict(outcome),
+    }
+
+
+def version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def publish(checkpoints: Path, adapter: Path, record: Mapping[str, Any]) -> None:
+    """Copy the adapter's files beside the target and swap the folders."""
+    unfinished = adapter.with_name(f".{adapter.name}.{os.getpid()}")
+    replaced = adapter.with_name(f".{adapter.name}.{os.getpid()}.old")
+    unfinished.mkdir(parents=True)
+    try:
+        for name in (*REQUIRED, *TOKENIZER):
+            if name in REQUIRED or (checkpoints / name).is_file():
+                shutil.copyfile(checkpoints / name, unfinished / name)
+                # Safetensors come out readable by their owner alone, which breaks shared machines and containers.
+                (unfinished / name).chmod(0o644)
+        (unfinished / "run.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        if adapter.exists():
+            adapter.rename(replaced)
+        unfinished.rename(adapter)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        shutil.rmtree(replaced, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,123 @@
+"""One complete recipe from base.yml, a role's file and overrides: later files win, `null` removes, lists
+replace.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from configs.files import BASE_FILE, CONFIGS, ROLES, Output, shown
+from configs.strict_yaml import ConfigError, load_mapping
+
+Config = dict[str, Any]
+
+# What trains with validation rows only. A role without any trains without these.
+EVALUATION_KEYS = (
+    "test_datasets",
+    "eval_strategy",
+    "eval_steps",
+    "eval_batch_size",
+    "eval_sample_packing",
+    "load_best_model_at_end",
+    "metric_for_best_model",
+    "greater_is_better",
+    "early_stopping_patience",
+)
+
+
+def role_names() -> tuple[str, ...]:
+    return tuple(sorted(file.stem for file in ROLES.glob("*.yml")))
+
+
+def override_names() -> tuple[str, ...]:
+    """The overrides that ship with the recipes: every file beside base.yml but the pipeline's data.yml."""
+    return tuple(sorted(file.stem for file in CONFIGS.glob("*.yml") if file.stem not in ("base", "data")))
+
+
+def combine(role: str, overrides: Iterable[str] = (), output: Output | None = None) -> Config:
+    """The recipe of `role` with `overrides` (names or paths) on top. Raises `ConfigError` with every problem."""
+    output = output or Output()
+    base, *rest = load_all(layer_files(role, overrides))
+    config = merge(base, role_keys(role, base, output))
+    for layer in rest:
+        config = merge(config, layer)
+    return config
+
+
+def layer_files(role: str, overrides: Iterable[str] = ()) -> tuple[Path, ...]:
+    """The files of a recipe, the later ones stronger. Raises `ConfigError` for names that there are not."""
+    problems: list[str] = []
+    files = [BASE_FILE]
+    for find, name in ((role_file, role), *((override_file, name) for name in overrides)):
+        try:
+            files.append(find(name))
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+    return tuple(files)
+
+
+def load_all(files: Iterable[Path]) -> list[Config]:
+    """Load every file, so that one run names all that is wrong in them."""
+    layers: list[Config] = []
+    problems: list[str] = []
+    for file in files:
+        try:
+            layers.append(load_mapping(shown(file)))
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+    return layers
+
+
+def role_file(role: str) -> Path:
+    if role not in role_names():
+        raise ConfigError([f"There is no role `{role}`. The roles are {', '.join(role_names())}."])
+    return ROLES / f"{role}.yml"
+
+
+def override_file(name: str) -> Path:
+    """`smoke` means configs/smoke.yml; whatever ends in .yml or .yaml is a path of its own."""
+    if name.endswith((".yml", ".yaml")):
+        return Path(name)
+    if name not in override_names():
+        raise ConfigError(
+            [f"There is no override `{name}`. Use {', '.join(override_names())} or the path of a .yml file."]
+        )
+    return CONFIGS / f"{name}.yml"
+
+
+def role_keys(role: str, base: Mapping[str, Any], output: Output) -> Config:
+    """What follows from the role's name alone: its rows, its output folder, its name in W&B."""
+    return {
+        "datasets": [{**block, "path": str(output.rows(role, "train"))} for block in base["datasets"]],
+        "test_datasets": [{**block, "path": str(output.rows(role, "val"))} for block in base["test_datasets"]],
+        "output_dir": str(output.checkpoints(role)),
+        "wandb_name": role,
+    }
+
+
+def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> Config:
+    """Deep merge of two mappings: `over` wins, its `null` deletes the key, its lists replace whole lists."""
+    merged = dict(under)
+    for key, value in over.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, Mapping):
+            below = merged.get(key)
+            merged[key] = merge(below if isinstance(below, Mapping) else {}, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def without_evaluation(config: Mapping[str, Any]) -> Config:
+    return {key: value for key, value in config.items() if key not in EVALUATION_KEYS}
+
+
+def differences(base: Mapping[str, Any], config: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """(key, value in base, value in config) for every top-level key that differs; None where a side has none."""
+    keys = dict.fromkeys((*base, *config))
+    return [(key, base.get(key), config.get(key)) for key in keys if base.get(key) != config.get(key)]

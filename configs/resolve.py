@@ -1,0 +1,114 @@
+"""Write the complete Axolotl recipe of a role: base.yml, the role's file and overrides, with paths to its
+rows.
+
+`python -m configs.resolve mayor [--with smoke] [--root output] [--out FILE]` writes
+output/configs/mayor.yml and prints what the role changes. Axolotl takes one file and knows no inheritance;
+this is it.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from configs.combine import Config, combine, differences, layer_files, role_names, without_evaluation
+from configs.files import BASE_FILE, Output, shown, write_text
+from configs.rows import RowFile, estimated_steps, prepared_name, read_rows
+from configs.rules import problems_of
+from configs.strict_yaml import ConfigError, load_mapping
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m configs.resolve", description=__doc__.splitlines()[0])
+    parser.add_argument("role", help=", ".join(role_names()))
+    parser.add_argument("--with", dest="overrides", action="append", default=[], metavar="OVERRIDE",
+                        help="smoke, llama31 or the path of a .yml file; may be repeated, later ones win")  # fmt: skip
+    parser.add_argument("--root", type=Path, default=Path("output"), help="the output folder (default: output)")
+    parser.add_argument("--out", type=Path, help="default: ROOT/configs/ROLE.yml")
+    options = parser.parse_args(arguments)
+    output = Output(options.root)
+    try:
+        config, rows = resolve(options.role, options.overrides, output)
+        out = options.out or output.config(options.role)
+        write_text(out, header(options.role, options.overrides) + yaml.safe_dump(config, sort_keys=False))
+    except ConfigError as error:
+        print(*error.problems, sep="\n", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"resolve: {error.filename}: {error.strerror}.", file=sys.stderr)
+        return 1
+    print_changes(config)
+    print(
+        f"{rows.rows:,} rows, {rows.tokens:,} tokens ({rows.trained_tokens:,} trained), "
+        f"about {estimated_steps(config, rows):,} steps"
+    )
+    print(f"wrote {out}")
+    return 0
+
+
+def resolve(role: str, overrides: list[str], output: Output) -> tuple[Config, RowFile]:
+    """The complete recipe and its training rows. Raises `ConfigError` with everything that is wrong."""
+    config = combine(role, overrides, output)
+    problems = problems_of(config, layer_files(role, overrides))
+    train_file = output.rows(role, "train")
+    if not train_file.is_file():
+        raise ConfigError([*problems, missing_rows(role, output)])
+    files = [read_role_rows(train_file, config, problems)]
+    if output.rows(role, "val").is_file():
+        files.append(read_role_rows(output.rows(role, "val"), config, problems))
+    else:
+        config = without_evaluation(config)
+    if problems:
+        raise ConfigError(problems)
+    return {**config, "dataset_prepared_path": str(output.prepared / prepared_name(config, files))}, files[0]
+
+
+def missing_rows(role: str, output: Output) -> str:
+    """Why there is nothing to train on, and what to do about it."""
+    if not (output.datasets / "manifest.json").is_file():
+        return f"{output.datasets}: no finished dataset. Run `make all` first."
+    others = [name for name in role_names() if output.rows(name, "train").is_file()]
+    return f"{output.datasets}: no sessions of the role {role}, so no rows. Roles with rows: {', '.join(others)}."
+
+
+def read_role_rows(file: Path, config: Mapping[str, Any], problems: list[str]) -> RowFile:
+    """The file's counts; adds a problem when Axolotl would stop at one of its rows."""
+    try:
+        rows = read_rows(file)
+    except ValueError as error:
+        raise ConfigError([*problems, str(error)]) from None
+    limit = config["sequence_len"]
+    if rows.longest > limit:
+        problems.append(
+            f"{file}: its longest row has {rows.longest} tokens, sequence_len is {limit}. "
+            "Raise sequence_len, or build the rows with a smaller max_tokens in configs/data.yml."
+        )
+    return rows
+
+
+def header(role: str, overrides: list[str]) -> str:
+    parts = " + ".join(("base.yml", f"roles/{role}.yml", *overrides))
+    return f"# {parts}, written by `python -m configs.resolve`: change those files, not this one.\n"
+
+
+def print_changes(config: Mapping[str, Any]) -> None:
+    """One line for each key that differs from base.yml."""
+    for key, before, after in differences(load_mapping(shown(BASE_FILE)), config):
+        if key in ("datasets", "test_datasets") and before and after:
+            before, after = ([block["path"] for block in side] for side in (before, after))
+        print(f"  {key}: {brief(before)} -> {brief(after)}")
+
+
+def brief(value: Any) -> str:
+    """A value as one short piece of YAML; `none` for a key that is not there."""
+    if value is None:
+        return "none"
+    text = yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("\n").removesuffix("\n...")
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+if __name__ == "__main__":
+    sys.exit(main())

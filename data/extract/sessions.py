@@ -1,0 +1,273 @@
+"""Claude Code sessions as conversations: one for each epoch of each live path, and one for each subagent.
+
+`units(folder)` groups the transcripts that share records or a session; `read(unit)` reconstructs a group.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+
+from data.extract.history import Node, Tree, contract, epochs, live_paths, reply_text, threads, union
+from data.extract.queue import delivered, inject
+from data.extract.transcript import STAGE, Line, Reason, Record, read_records
+from data.extract.unit import SourceError, Unit, sized
+from data.record import (
+    Assistant,
+    Conversation,
+    Drop,
+    Message,
+    Origin,
+    ResultStatus,
+    Tally,
+    Tool,
+    ToolCall,
+    User,
+    UserKind,
+)
+from data.stage import LedgerImbalance
+
+OBSERVER_SUFFIX = "observer-sessions"
+NO_RESULT = "[No result of this call was recorded.]"
+_IDENTITY = re.compile(rb'"(?:uuid|sessionId)":\s?"([^"]{1,64})"')
+
+
+def units(folder: Path, role: str = "") -> Iterator[Unit]:
+    """Groups of transcripts under a projects folder, each to be read together, in a stable order.
+
+    Raises SourceError where the folder is missing.
+    """
+    if not folder.is_dir():
+        raise SourceError(f"{folder} is not a folder. Give the folder with your transcripts: --sessions DIR.")
+    projects = sorted(
+        p for p in [folder, *folder.iterdir()] if p.is_dir() and not p.name.endswith(OBSERVER_SUFFIX)
+    )
+    for project in projects:
+        nested = [] if project == folder else project.glob("*/subagents/**/*.jsonl")
+        files = sorted(path for path in [*project.glob("*.jsonl"), *nested] if path.name != "journal.jsonl")
+        for family in families(files):
+            yield sized("sessions", family[0].stem, family, role)
+
+
+def families(files: Sequence[Path]) -> list[tuple[Path, ...]]:
+    """Files that share a record or a session id, directly or through others, together."""
+    leader: dict[Path, Path] = {path: path for path in files}
+    owner: dict[bytes, Path] = {}
+
+    def find(path: Path) -> Path:
+        while leader[path] != path:
+            leader[path] = leader[leader[path]]
+            path = leader[path]
+        return path
+
+    for path in files:
+        for identity in _identities(path):
+            first = owner.setdefault(identity, path)
+            one, other = sorted((find(first), find(path)))
+            leader[other] = one
+    groups: dict[Path, list[Path]] = {}
+    for path in files:
+        groups.setdefault(find(path), []).append(path)
+    return [tuple(group) for group in groups.values()]
+
+
+def _identities(path: Path) -> set[bytes]:
+    """The record and session ids in a file. An unreadable file has none; reading it will name it."""
+    found: set[bytes] = set()
+    try:
+        with path.open("rb") as lines:
+            for line in lines:
+                found.update(_IDENTITY.findall(line))
+    except OSError:
+        pass
+    return found
+
+
+def read(unit: Unit) -> Iterator[Conversation | Drop]:
+    """The conversations of a group of transcripts, and a drop for whatever is not in one.
+
+    Every record ends as `used` or under a named reason; raises LedgerImbalance if one does not.
+    """
+    files: list[list[Record]] = []
+    for path in unit.files:
+        records: list[Record] = []
+        for item in read_records(Path(path)):
+            if isinstance(item, Drop):
+                yield item
+            else:
+                records.append(item)
+        files.append(records)
+    kept = union(files)
+    group = next((r.line.session_id for r in kept if r.line.session_id), unit.name)
+    for name, records in threads(kept).items():
+        yield from _Thread(name, group, records).outcomes()
+    yield from _fates(unit, [record for records in files for record in records])
+
+
+def _fates(unit: Unit, records: Iterable[Record]) -> Iterator[Drop]:
+    """One drop for each file and fate with the number of records."""
+    counts: Counter[tuple[str, str]] = Counter()
+    first: dict[tuple[str, str], int] = {}
+    for record in records:
+        if not record.fate:
+            raise LedgerImbalance(f"{record.file}:{record.number} is neither used nor set aside")
+        key = (record.file, str(record.fate))
+        counts[key] += 1
+        first.setdefault(key, record.number)
+    for (file, fate), count in counts.items():
+        yield Drop(STAGE, fate, file, file=file, line=first[file, fate], records=count)
+
+
+class _Thread:
+    """One thread of a group: the main conversation of its sessions, or one subagent."""
+
+    def __init__(self, name: str, group: str, records: list[Record]) -> None:
+        self.name = name
+        self.group = group
+        self.records = records
+        self.tree: Tree = contract(records)
+        self.told: set[str] = set()  # replies that an earlier path trains
+        self.facts = ("pull_request",) if any(r.line.type == "pr-link" for r in records) else ()
+
+    def outcomes(self) -> Iterator[Conversation | Drop]:
+        if self.name and self._is_warmup():
+            yield from self._set_aside(self.tree.nodes.values(), Reason.WARMUP)
+            return
+        queued = delivered(self.records)
+        lived: set[str] = set()
+        for segment, (session, path) in enumerate(live_paths(self.tree)):
+            lived.update(node.key for node in path)
+            for epoch, nodes in enumerate(epochs(inject(path, session, queued))):
+                yield from self._epoch(session, segment, epoch, nodes)
+        dead = [node for node in self.tree.nodes.values() if node.key not in lived]
+        yield from self._set_aside(dead, Reason.REWOUND)
+
+    def _is_warmup(self) -> bool:
+        first = next((node for node in self.tree.nodes.values() if node.users), None)
+        return first is not None and first.users[0].text == "Warmup"
+
+    def _set_aside(self, nodes: Iterable[Node], reason: Reason) -> Iterator[Drop]:
+        for node in nodes:
+            if node.key in self.told:
+                continue
+            self.told.add(node.key)
+            why = _unusable(node) or reason
+            _finish(node, why)
+            if node.kind == "reply":
+                yield _reply_drop(node, why)
+
+    def _epoch(
+        self, session: str, segment: int, epoch: int, nodes: list[Node]
+    ) -> Iterator[Conversation | Drop]:
+        messages: list[Message] = []
+        if not any(node.kind == "reply" and not _unusable(node) for node in nodes):
+            yield from self._set_aside(nodes, Reason.NO_REPLY)
+            return
+        for node in nodes:
+            if node.kind == "reply" and (why := _unusable(node)):
+                if node.key not in self.told:
+                    self.told.add(node.key)
+                    _finish(node, why)
+                    yield _reply_drop(node, why)
+                messages.extend(_usable_users(node))
+            else:
+                messages.extend(self._messages(node))
+                _finish(node, "used")
+        if any(isinstance(m, Assistant) and m.train for m in messages):
+            origin = self._origin(session, segment, epoch, nodes)
+            yield Conversation(_identifier(origin), origin, tuple(messages), facts=self.facts)
+
+    def _messages(self, node: Node) -> Iterator[Message]:
+        if node.kind == "reply":
+            calls = tuple(_call(node, call_id) for call_id in node.calls)
+            text = reply_text(node)
+            yield Assistant(
+                text=text,
+                id=node.key,
+                reasoning="\n\n".join(b.thinking for b in node.blocks if b.type == "thinking" and b.thinking),
+                calls=calls,
+                train=node.key not in self.told,
+                said=len(text),
+                chars=len(text) + sum(len(call.arguments) for call in calls),
+                file=node.records[0].file,
+                line=node.records[0].number,
+            )
+            self.told.add(node.key)
+            for call in calls:
+                result = node.results.get(call.id)
+                if result:
+                    yield Tool(call.id, call.name, result.text, result.status)
+                else:
+                    yield Tool(call.id, call.name, NO_RESULT, ResultStatus.MISSING)
+        yield from node.users
+
+    def _origin(self, session: str, segment: int, epoch: int, nodes: Sequence[Node]) -> Origin:
+        lines = [r for node in nodes for r in node.records]
+        home = lines[0].file
+        numbers = [r.number for r in lines if r.file == home]
+        first: Line = next((r.line for r in lines if r.line.cwd), lines[0].line)
+        model = next((r.model for r in lines if r.line.type == "assistant" and r.model), "")
+        return Origin(
+            source=STAGE,
+            session=session or self.group,
+            group=self.group,
+            file=home,
+            lines=(min(numbers), max(numbers)),
+            segment=segment,
+            epoch=epoch,
+            cwd=first.cwd or "",
+            branch=first.git_branch or "",
+            model=model,
+            started=first.timestamp or "",
+            agent=self.name,
+        )
+
+
+def _identifier(origin: Origin) -> str:
+    agent = f"/{origin.agent}" if origin.agent else ""
+    return f"{origin.session}{agent}:{origin.segment}.{origin.epoch}"
+
+
+def _unusable(node: Node) -> Reason | None:
+    """Why a reply can never be a target, nor context: the model did not show it."""
+    if node.kind != "reply":
+        return None
+    if node.synthetic:
+        return Reason.SYNTHETIC
+    if node.visible:
+        return None
+    return Reason.THINKING_ONLY if any(b.type == "thinking" for b in node.blocks) else Reason.EMPTY
+
+
+def _usable_users(node: Node) -> tuple[User, ...]:
+    return tuple(user for user in node.users if user.kind is not UserKind.INTERRUPT)
+
+
+def _finish(node: Node, fate: str) -> None:
+    for record in node.records:
+        record.fate = record.fate or fate
+
+
+def _reply_drop(node: Node, reason: Reason) -> Drop:
+    said = len(reply_text(node))
+    chars = said + sum(len(_call(node, call_id).arguments) for call_id in node.calls)
+    first = node.records[0]
+    tally = Tally(0, 1, len(node.calls), said, chars)
+    return Drop(STAGE, reason, node.key, file=first.file, line=first.number, tally=tally)
+
+
+def _call(node: Node, call_id: str) -> ToolCall:
+    """The call with its arguments as normal JSON text: the model's own keys and order, spaces after `,` and `:`."""
+    block = next(b for b in node.blocks if b.type == "tool_use" and b.id == call_id)
+    raw = bytes(block.input)
+    try:
+        arguments = json.loads(raw) if raw else {}
+    except (ValueError, RecursionError):
+        arguments = {}
+    if not isinstance(arguments, dict):
+        arguments = {"input": arguments}
+    return ToolCall(call_id, block.name or "", json.dumps(arguments, ensure_ascii=False))

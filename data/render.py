@@ -1,0 +1,79 @@
+"""The text form of messages: how calls and results look to the model, and how to read them back.
+
+A call is `<tool_call>` around one JSON object, a result is `<tool_result>`; both are ordinary text for the base
+model. The same tags, and control tokens such as `<|im_end|>`, inside content are escaped reversibly, so that
+content can never be taken for structure.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+
+from data.record import Assistant, Message, System, Tool, ToolCall, User
+
+_LITERAL = re.compile(r"<(?=\\*(?:/?tool_(?:call|result)>|\|))")
+_ESCAPED = re.compile(r"<\\(?=\\*(?:/?tool_(?:call|result)>|\|))")
+_IN_JSON = re.compile(r"<(?=/?tool_(?:call|result)>|\|)")
+_CALL = re.compile(r"<tool_call>\n(.*?)\n</tool_call>", re.DOTALL)
+_RESULT = re.compile(r"<tool_result>\n(.*?)\n?</tool_result>", re.DOTALL)
+
+
+def escape(text: str) -> str:
+    r"""Content as it may stand in a row: `<tool_call>` becomes `<\tool_call>`, `<|` becomes `<\|`."""
+    return _LITERAL.sub(r"<\\", text) if "<" in text else text
+
+
+def unescape(text: str) -> str:
+    """The inverse of `escape`."""
+    return _ESCAPED.sub("<", text)
+
+
+def render_call(call: ToolCall) -> str:
+    """One call as text. The `<` of a literal tag in an argument is written as a JSON escape, so it stays valid."""
+    body = f'{{"name": {json.dumps(call.name, ensure_ascii=False)}, "arguments": {call.arguments}}}'
+    return f"<tool_call>\n{_IN_JSON.sub(_json_escape, body)}\n</tool_call>"
+
+
+def render_reply(reply: Assistant) -> str:
+    """One reply as text: what it said, then its calls in order."""
+    said = escape(reply.text.strip())
+    return "\n".join([*([said] if said else []), *map(render_call, reply.calls)])
+
+
+def render_result(result: Tool) -> str:
+    """One result as text."""
+    return f"<tool_result>\n{escape(result.text.strip())}\n</tool_result>"
+
+
+def render_human(messages: Sequence[Message]) -> str:
+    """Everything between two replies as one text: results first, in call order, then what was said."""
+    results = [render_result(m) for m in messages if isinstance(m, Tool)]
+    said = [escape(m.text.strip()) for m in messages if isinstance(m, User) and m.text.strip()]
+    return "\n".join([*results, *(["\n\n".join(said)] if said else [])])
+
+
+def render_system(message: System) -> str:
+    return escape(message.text.strip())
+
+
+def parse_calls(value: str) -> list[ToolCall]:
+    """The calls in a gpt value. Raises ValueError where one is not a JSON object with name and arguments."""
+    return [_parse_call(body, index) for index, body in enumerate(_CALL.findall(value))]
+
+
+def parse_results(value: str) -> list[str]:
+    """The results in a human value, unescaped, in order."""
+    return [unescape(body) for body in _RESULT.findall(value)]
+
+
+def _parse_call(body: str, index: int) -> ToolCall:
+    call = json.loads(body)
+    if not isinstance(call, dict) or not isinstance(call.get("arguments"), dict) or "name" not in call:
+        raise ValueError(f"tool call {index} is not an object with name and arguments")
+    return ToolCall(str(index), call["name"], json.dumps(call["arguments"], ensure_ascii=False))
+
+
+def _json_escape(match: re.Match[str]) -> str:
+    return "\\u003c"

@@ -1,0 +1,118 @@
+"""Which matches count: a pattern sees characters, the judges here see what they mean.
+
+Every function takes the matched bytes and a few bytes around them and answers yes or no.
+`API_TOKEN=$GITHUB_TOKEN`, `git@github.com` and version 10.15.7.1 are nobody's secret and nobody's data.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from ipaddress import IPv4Address
+
+Judge = Callable[[bytes, bytes, bytes], bool]
+
+# Values that stand where a secret would: variables, templates, and the words that documentation uses.
+_TEMPLATE = re.compile(
+    rb"\$[A-Za-z_{(%]|[{<%*]|\.{2,}|[xX]{3,}|(?:your|my)[-_][a-z]|.*(?:\$\{|\{\{|REDACTED|<[a-z_ -]+>|\.\.\.)",
+    re.DOTALL,
+)
+_WORDS = frozenset(
+    b"password passwd passphrase pass pwd secret secrets token apikey api_key api-key key none null nil true false"
+    b" undefined string str bytes bool int optional required changeme change-me example placeholder dummy redacted"
+    b" todo test tests testing value empty missing invalid valid unset hidden default postgres mysql root admin user"
+    b" username foo bar baz env file stdin prompt auth bearer basic authentication authorization".split()
+)
+_CODE = re.compile(rb"[A-Za-z_]\w*(?:(?:\.|::|->)[A-Za-z_]\w*)+|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|\.{0,2}/[\w./-]+")
+_MIXED = re.compile(rb"(?=.*[0-9])(?=.*[A-Za-z])", re.DOTALL)
+_UNLIKE_A_WORD = re.compile(
+    rb"(?=.*[0-9])(?=.*[A-Za-z])(?=.*(?:[A-Z].*[a-z]|[a-z].*[A-Z]|[^A-Za-z0-9_.]|[0-9].*[0-9].*[0-9]))"
+)
+_KEY_BODY = re.compile(rb"(?=(?:[^0-9]*[0-9]){2})(?=.*[A-Za-z0-9]{16})")
+
+_NOBODY = re.compile(
+    rb".*@(?:[\w.-]+\.)?(?:example\.(?:com|org|net|edu)|test\.(?:com|org|net))"
+    rb"|.*@[\w.-]+\.(?:test|example|invalid|localhost|local|internal)"
+    rb"|(?:git|hg|svn|no-?reply|do-?not-?reply)@.*",
+    re.IGNORECASE | re.DOTALL,
+)
+_FILE_OR_CODE = re.compile(
+    rb".*\.(?:png|jpe?g|gif|svg|webp|ico|js|mjs|cjs|ts|tsx|jsx|css|html|json|ya?ml|toml|txt|md|py|go|rb|lock"
+    rb"|service|socket|timer|target|mount|shape|size|dtype|values|data|grad|weight|latest|beta|alpha|next)",
+    re.IGNORECASE | re.DOTALL,
+)
+_RESOLVERS = frozenset((b"8.8.8.8", b"8.8.4.4", b"1.1.1.1", b"1.0.0.1", b"9.9.9.9"))
+
+
+def is_placeholder(value: bytes) -> bool:
+    """A variable, a template, a word that documentation uses, or one character repeated."""
+    bare = value.strip(b"\"'`,;:.")
+    return bare.lower() in _WORDS or bool(_TEMPLATE.match(bare)) or len(set(bare)) < 3
+
+
+def is_strong(value: bytes) -> bool:
+    """Long and mixed enough to be nothing but this secret wherever it stands."""
+    return (len(value) >= 8 and bool(_MIXED.match(value))) or len(value) >= 20
+
+
+def is_nobodys_address(address: bytes) -> bool:
+    """Documentation and test domains, no-reply senders, git remotes."""
+    return bool(_NOBODY.fullmatch(address))
+
+
+def is_address(value: bytes, after: bytes) -> bool:
+    """An e-mail address of somebody, not a file name with an @ and not a matrix product."""
+    return not is_nobodys_address(value) and not _FILE_OR_CODE.fullmatch(value) and after[:1] not in (b"(", b"[")
+
+
+def is_public_ip(value: bytes, before: bytes, after: bytes) -> bool:
+    """A routed address. Version numbers and OIDs have small parts or neighbours; addresses hardly ever."""
+    if re.search(rb"[\w-]$|\w\.$|[A-Za-z]/$", before) or re.match(rb"[\w-]|\.[0-9]", after):
+        return False
+    parts = [int(part) for part in value.split(b".")]
+    if max(parts) > 255 or sum(part >= 10 for part in parts) < 2 or value in _RESOLVERS:
+        return False
+    return IPv4Address(bytes(parts)).is_global
+
+
+def _assigned(value: bytes, before: bytes, after: bytes) -> bool:
+    """NAME=value in capitals: anything that is no code, no path, and no small number such as MAX_TOKEN=4096."""
+    least = 4 if b"PASS" in before or b"PWD" in before else 6
+    if _CODE.fullmatch(value) or after == b"(":
+        return False
+    return len(value) >= least and not (value.isdigit() and len(value) < 6)
+
+
+def _quoted(value: bytes, before: bytes, after: bytes) -> bool:
+    return bool(_MIXED.match(value)) and not _CODE.fullmatch(value)
+
+
+def _unquoted(value: bytes, before: bytes, after: bytes) -> bool:
+    """Code is full of `token = something`, so the value itself must look like no word and no expression."""
+    return bool(_UNLIKE_A_WORD.match(value)) and not _CODE.fullmatch(value) and not value.startswith((b"/", b"http"))
+
+
+def _mixed(value: bytes, before: bytes, after: bytes) -> bool:
+    return bool(_MIXED.match(value))
+
+
+def _key(value: bytes, before: bytes, after: bytes) -> bool:
+    return bool(_KEY_BODY.match(value))
+
+
+def _always(value: bytes, before: bytes, after: bytes) -> bool:
+    return True
+
+
+SECRETS: dict[str, Judge] = {
+    "aws-access-token": _always,
+    "sk-key": _key,
+    "url-password": _always,
+    "url-token": _mixed,
+    "assignment": _assigned,
+    "assignment-quoted": _assigned,
+    "quoted": _quoted,
+    "unquoted": _unquoted,
+    "bearer": _mixed,
+}
+BY_SHAPE = frozenset(("aws-access-token", "sk-key"))  # recognised by themselves, whatever stands around

@@ -1,0 +1,171 @@
+"""The redact stage: takes secrets and personal data out of every text of a conversation.
+
+`redactor(config.redact)` is the first stage after reading; nothing before it may be written anywhere but the
+archive. What it found is noted by kind with its count, never with its value. Ids and recorded sizes stay.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from data.config import RedactConfig
+from data.record import Assistant, Conversation, Message, System, Tool, ToolCall, User, noted
+from data.stage import Stage
+from data.transform.redact_find import SEPARATOR, Edit, apply, edits, find
+from data.transform.redact_judge import is_strong
+from data.transform.redact_marks import swap
+from data.transform.redact_names import Names, learn, names_in_path
+from data.transform.redact_own import load_literals
+
+STAGE = "redact"
+_ROUNDS = 4  # a replacement may uncover a match that it was part of; the second round finds none in practice
+
+
+def redactor(config: RedactConfig, people: Iterable[str] = ()) -> Stage:
+    """The stage for a config. `people` are user names known beforehand, such as `names_in_path` of all folders.
+
+    Raises ConfigError where the literals or an env file of the config cannot be read.
+    """
+    literals = load_literals(config)
+    known = frozenset(people)
+
+    def redact(conversation: Conversation) -> list[Conversation]:
+        return [redact_conversation(conversation, config.names, known, literals)]
+
+    return redact
+
+
+def redact_conversation(
+    conversation: Conversation, names: tuple[str, ...], people: frozenset[str], literals: dict[bytes, bytes]
+) -> Conversation:
+    """The conversation without its secrets and names, and a note for each kind with its count."""
+    texts, leaves = gather(conversation)
+    origin = conversation.origin
+    known = people | names_in_path(origin.cwd) | names_in_path(origin.file)
+    counts: Counter[str] = Counter()
+    cleaned = clean_texts(texts, known, names, literals, counts)
+    if cleaned == texts:
+        return conversation
+    changed = rebuild(conversation, iter(cleaned), leaves)
+    for kind, count in sorted(counts.items()):
+        changed = noted(changed, STAGE, kind, count)
+    return changed
+
+
+def clean_texts(
+    texts: list[str], known: Iterable[str], names: Iterable[str], literals: dict[bytes, bytes], counts: Counter[str]
+) -> list[str]:
+    """The texts, redacted together: what one of them reveals as a secret or a name is replaced in all."""
+    raw = [text.encode("utf-8", "surrogatepass") for text in texts]
+    whole = SEPARATOR.join(raw)
+    if whole.count(SEPARATOR) != len(raw) - 1:  # a text holds the separator itself
+        raw = [text.replace(SEPARATOR, b"\n\n\n\n") for text in raw]
+        whole = SEPARATOR.join(raw)
+    whole, counts["literal"] = swap(whole, literals, words=False)
+    people: Names | None = None
+    for _ in range(_ROUNDS):
+        findings = find(whole)
+        people = people or learn(whole, findings, known, names)
+        changes = edits(whole, findings)
+        if not changes:
+            break
+        whole = _replace(whole, changes, counts)
+    whole, counts["user"] = (people or Names()).replace(whole)
+    return [text.decode("utf-8", "surrogatepass") for text in whole.split(SEPARATOR)]
+
+
+def _replace(text: bytes, changes: list[Edit], counts: Counter[str]) -> bytes:
+    """Make the edits, then replace each strong secret wherever else it stands without its context."""
+    secrets = {text[edit.start : edit.end]: edit for edit in reversed(changes) if edit.secret}
+    counts.update(edit.kind for edit in changes)
+    strong = {value: edit.mark for value, edit in secrets.items() if is_strong(value)}
+    text, count = swap(apply(text, changes), strong, words=False)
+    counts["repeated"] += count
+    return text
+
+
+def gather(conversation: Conversation) -> tuple[list[str], list[list[str]]]:
+    """Every text of a conversation in the order in which `rebuild` puts them back, and each call's own strings."""
+    origin = conversation.origin
+    texts = [origin.cwd, origin.branch, origin.file, origin.agent]
+    leaves: list[list[str]] = []
+    for message in conversation.messages:
+        match message:
+            case Assistant():
+                texts += [message.text, message.reasoning, message.file]
+                for call in message.calls:
+                    leaves.append(_strings(call.arguments))
+                    texts += leaves[-1]
+            case User():
+                texts += [message.text, message.file]
+            case System() | Tool():
+                texts.append(message.text)
+    return texts, leaves
+
+
+def rebuild(conversation: Conversation, texts: Iterator[str], leaves: list[list[str]]) -> Conversation:
+    """The conversation with other texts in the places of `gather`."""
+    replace = msgspec.structs.replace
+    origin = replace(conversation.origin, cwd=next(texts), branch=next(texts), file=next(texts), agent=next(texts))
+    calls = iter(leaves)
+    messages = tuple(_message(message, texts, calls) for message in conversation.messages)
+    return replace(conversation, origin=origin, messages=messages)
+
+
+def _message(message: Message, texts: Iterator[str], leaves: Iterator[list[str]]) -> Message:
+    replace = msgspec.structs.replace
+    match message:
+        case Assistant():
+            text, reasoning, file = next(texts), next(texts), next(texts)
+            calls = tuple(_call(call, texts, next(leaves)) for call in message.calls)
+            return replace(message, text=text, reasoning=reasoning, file=file, calls=calls)
+        case User():
+            return replace(message, text=next(texts), file=next(texts))
+        case System() | Tool():
+            return replace(message, text=next(texts))
+
+
+def _call(call: ToolCall, texts: Iterator[str], before: list[str]) -> ToolCall:
+    after = [next(texts) for _ in before]
+    if after == before:
+        return call
+    try:
+        value = _with_strings(json.loads(call.arguments), iter(after))
+    except (ValueError, RecursionError):
+        return msgspec.structs.replace(call, arguments=after[0])
+    return msgspec.structs.replace(call, arguments=json.dumps(value, ensure_ascii=False))
+
+
+def _strings(arguments: str) -> list[str]:
+    """Keys and values of a JSON text, in order; the text itself where it is no JSON."""
+    try:
+        return list(_walk(json.loads(arguments)))
+    except (ValueError, RecursionError):
+        return [arguments]
+
+
+def _walk(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from _walk(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _walk(inner)
+
+
+def _with_strings(value: Any, strings: Iterator[str]) -> Any:
+    if isinstance(value, str):
+        return next(strings)
+    if isinstance(value, dict):
+        return {next(strings): _with_strings(inner, strings) for inner in value.values()}
+    if isinstance(value, list):
+        return [_with_strings(inner, strings) for inner in value]
+    return value

@@ -1,0 +1,1 @@
+"""Scores a role adapter against its base model: scenarios, answers, statistics, comparison."""

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Train one role's adapter: resolve the recipe, run Axolotl, check that it really trained, keep the adapter.
+#   scripts/train.sh mayor [--with smoke]... [--root output] [--dry-run]
+# With the same recipe and rows a stopped run continues from its last checkpoint.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+usage() { sed -n '2,4s/^# \{0,1\}//p' "$0"; }
+die() { printf 'train: %s\n' "$1" >&2; exit "${2:-1}"; }
+
+role="" root=output dry_run=false
+resolve_args=()
+while (($#)); do
+  case "$1" in
+    --with) [[ $# -ge 2 ]] || die "--with needs the name of an override" 2; resolve_args+=(--with "$2"); shift 2 ;;
+    --root) [[ $# -ge 2 ]] || die "--root needs a folder" 2; root="$2"; shift 2 ;;
+    --dry-run) dry_run=true; shift ;;
+    -h | --help) usage; exit 0 ;;
+    -*) die "there is no option $1. $(usage | sed -n 2p)" 2 ;;
+    *) [[ -z "$role" ]] || die "one role at a time: got $role and $1" 2; role="$1"; shift ;;
+  esac
+done
+[[ -n "$role" ]] || { usage >&2; exit 2; }
+
+python="${PYTHON:-.venv/bin/python}"
+[[ -x "$python" ]] || python="$(command -v python3)" || die "there is no Python. Run \`make all\` first: it makes .venv."
+# Axolotl finds its helpers on PATH only.
+PATH="$(dirname "$(command -v "$python")"):$PATH"
+config="$root/configs/$role.yml"
+checkpoints="$root/checkpoints/$role"
+adapter="$root/adapters/$role"
+export AXOLOTL_DO_NOT_TRACK=1 PYTHONUNBUFFERED=1
+
+run() {
+  if "$dry_run"; then printf '%s\n' "$*"; else "$@"; fi
+}
+
+run "$python" -m configs.resolve "$role" --root "$root" "${resolve_args[@]}"
+run "$python" -m configs.start_run "$config"
+# Its own launcher leaves the real trainer running when it is killed.
+run axolotl train "$config" --launcher python || die "axolotl stopped with exit code $?; see $checkpoints/debug.log"
+run "$python" -m configs.check_run "$checkpoints" --adapter "$adapter"

@@ -1,0 +1,271 @@
+"""sync_data.sh, run_train.sh and pull_adapter.sh against a real sshd on 127.0.0.1; only the training is a stand-in."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.loopback_host import MISSING, WHY_SKIP, LoopbackHost, Rig, open_host, rig
+
+pytestmark = pytest.mark.skipif(bool(MISSING), reason=WHY_SKIP)
+
+# Writes what a real run leaves: some log lines, then an adapter. STEPS and RC come from the override's name.
+TRAIN = r"""#!/usr/bin/env bash
+set -euo pipefail
+role=$1 steps=2 rc=0
+while (($# > 1)); do
+  case $3 in steps=*) steps=${3#steps=} ;; fail=*) rc=${3#fail=} ;; esac
+  shift 2
+done
+for ((step = 1; step <= steps; step++)); do echo "step $step of $steps"; sleep 0.2; done
+printf '%s' "${HF_TOKEN:-none}" | sha256sum > token_seen
+((rc == 0)) || { echo "loss is not finite"; exit "$rc"; }
+mkdir -p "output/adapters/$role"
+head -c 200000 /dev/urandom > "output/adapters/$role/adapter_model.safetensors"
+echo '{"r": 8}' > "output/adapters/$role/adapter_config.json"
+"""
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoopbackHost]:
+    with open_host(tmp_path_factory.mktemp("sshd")) as running:
+        yield running
+
+
+@pytest.fixture
+def town(host: LoopbackHost, tmp_path: Path) -> Rig:
+    return rig(host, tmp_path, TRAIN, roles=("mayor", "crew"))
+
+
+@pytest.fixture
+def synced(town: Rig) -> Rig:
+    done = town.run("sync_data.sh", "pod")
+    assert done.returncode == 0, done.stderr
+    return town
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def wait_for(condition: Path, seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not condition.exists():
+        assert time.monotonic() < end, f"{condition.name} did not appear within {seconds} s"
+        time.sleep(0.05)
+
+
+def one_sentence(done: subprocess.CompletedProcess[str]) -> str:
+    """The only `error:` line of a run that failed."""
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert done.returncode != 0 and len(errors) == 1, done.stderr
+    return errors[0]
+
+
+@pytest.mark.slow
+def test_sync_train_and_pull_bring_the_same_bytes_home(synced: Rig) -> None:
+    assert hashes(synced.remote / "output/datasets") == {
+        name: digest for name, digest in hashes(synced.checkout / "output/datasets").items() if name != "drops.jsonl"
+    }
+    trained = synced.run("run_train.sh", "pod", "mayor", "--with", "steps=3")
+    assert trained.returncode == 0, trained.stderr
+    assert trained.stdout.splitlines()[:3] == ["step 1 of 3", "step 2 of 3", "step 3 of 3"]
+    pulled = synced.run("pull_adapter.sh", "pod", "mayor")
+    assert pulled.returncode == 0, pulled.stderr
+    assert hashes(synced.checkout / "output/adapters/mayor") == hashes(synced.remote / "output/adapters/mayor")
+    assert sorted(path.name for path in (synced.checkout / "output/adapters").iterdir()) == ["mayor"]
+
+
+@pytest.mark.slow
+def test_a_killed_client_does_not_stop_the_training_and_attach_shows_all_of_it(synced: Rig, tmp_path: Path) -> None:
+    client = synced.popen("run_train.sh", "pod", "mayor", "--with", "steps=20", output=tmp_path / "first.log")
+    wait_for(synced.remote / ".rig/mayor/train.log")
+    time.sleep(1)
+    os.killpg(client.pid, signal.SIGKILL)
+    client.wait(10)
+    assert "step 20 of 20" not in (tmp_path / "first.log").read_text(encoding="utf-8")
+    again = synced.run("run_train.sh", "pod", "mayor", "--attach")
+    assert again.returncode == 0, again.stderr
+    steps = [line for line in again.stdout.splitlines() if line.startswith("step ")]
+    assert steps == [f"step {step} of 20" for step in range(1, 21)]
+
+
+@pytest.mark.slow
+def test_a_dropped_connection_is_picked_up_where_the_log_was_left(synced: Rig, tmp_path: Path) -> None:
+    log = tmp_path / "client.log"
+    client = synced.popen("run_train.sh", "pod", "mayor", "--with", "steps=15", output=log)
+    wait_for(synced.remote / ".rig/mayor/train.log")
+    time.sleep(1)
+    synced.host.drop_connections()
+    assert client.wait(30) == 0
+    text = log.read_text(encoding="utf-8")
+    assert "connection lost, trying again" in text
+    assert [line for line in text.splitlines() if line.startswith("step ")] == [f"step {n} of 15" for n in range(1, 16)]
+
+
+def test_a_failed_training_hands_back_its_exit_code_and_last_lines(synced: Rig) -> None:
+    done = synced.run("run_train.sh", "pod", "mayor", "--with", "fail=7")
+    assert done.returncode == 7
+    assert one_sentence(done) == "error: the training of mayor failed on pod with exit code 7."
+    assert "loss is not finite" in done.stderr
+    assert "failed (exited 7)" in one_sentence(synced.run("pull_adapter.sh", "pod", "mayor"))
+
+
+@pytest.mark.slow
+def test_a_second_start_and_a_sync_are_refused_while_a_training_runs(synced: Rig, tmp_path: Path) -> None:
+    client = synced.popen("run_train.sh", "pod", "mayor", "--with", "steps=25", output=tmp_path / "log")
+    wait_for(synced.remote / ".rig/mayor/train.log")
+    assert "already running" in one_sentence(synced.run("run_train.sh", "pod", "mayor"))
+    assert "a training of mayor is running" in one_sentence(synced.run("sync_data.sh", "pod"))
+    assert "still running" in one_sentence(synced.run("pull_adapter.sh", "pod", "mayor"))
+    assert client.wait(30) == 0
+
+
+@pytest.mark.slow
+def test_a_run_that_was_killed_outright_is_reported_as_lost(synced: Rig, tmp_path: Path) -> None:
+    client = synced.popen("run_train.sh", "pod", "mayor", "--with", "steps=50", output=tmp_path / "log")
+    wait_for(synced.remote / ".rig/mayor/train.log")
+    time.sleep(0.5)
+    os.killpg(int((synced.remote / ".rig/mayor/pid").read_text().split()[0]), signal.SIGKILL)
+    assert client.wait(30) == 70
+    assert "resumes from its last checkpoint" in (tmp_path / "log").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_a_terminated_training_still_leaves_its_exit_code(synced: Rig, tmp_path: Path) -> None:
+    client = synced.popen("run_train.sh", "pod", "mayor", "--with", "steps=50", output=tmp_path / "log")
+    wait_for(synced.remote / ".rig/mayor/train.log")
+    time.sleep(0.5)
+    os.killpg(int((synced.remote / ".rig/mayor/pid").read_text().split()[0]), signal.SIGTERM)
+    assert client.wait(30) == 128 + signal.SIGTERM
+
+
+def test_the_token_reaches_the_training_and_no_command_line_log_or_file(synced: Rig) -> None:
+    token = "hf_" + "Q" * 34
+    done = synced.run("run_train.sh", "pod", "mayor", HF_TOKEN=token)
+    assert done.returncode == 0, done.stderr
+    assert token not in done.stdout + done.stderr
+    seen = (synced.remote / "token_seen").read_text().split()[0]
+    assert seen == hashlib.sha256(token.encode()).hexdigest()
+    assert not [path for path in synced.remote.rglob("*") if path.is_file() and token.encode() in path.read_bytes()]
+
+
+@pytest.mark.slow
+def test_sync_of_one_role_leaves_other_roles_at_home_and_removes_what_is_gone(town: Rig) -> None:
+    assert town.run("sync_data.sh", "pod", "crew").returncode == 0
+    assert not (town.remote / "output/datasets/mayor_train.jsonl").exists()
+    assert town.run("sync_data.sh", "pod").returncode == 0
+    (town.checkout / "output/datasets/mayor_test.jsonl").unlink()
+    (town.checkout / ".gitignore").write_text("output/\n# changed\n", encoding="utf-8")
+    (town.remote / "scripts/stale.sh").write_text("", encoding="utf-8")
+    (town.remote / "output/adapters").mkdir()
+    assert town.run("sync_data.sh", "pod").returncode == 0
+    left = {path.name for path in (town.remote / "output/datasets").iterdir()}
+    assert "mayor_train.jsonl" in left and "mayor_test.jsonl" not in left
+    assert "# changed" in (town.remote / ".gitignore").read_text(encoding="utf-8")
+    assert not (town.remote / "scripts/stale.sh").exists()
+    assert (town.remote / "output/adapters").is_dir()
+
+
+@pytest.mark.slow
+def test_a_retrained_adapter_of_the_same_size_replaces_the_old_one(synced: Rig) -> None:
+    mine, theirs = (side / "output/adapters/mayor" for side in (synced.checkout, synced.remote))
+    for _ in range(2):
+        assert synced.run("run_train.sh", "pod", "mayor").returncode == 0
+        os.utime(theirs / "adapter_model.safetensors", (1_700_000_000, 1_700_000_000))
+        assert synced.run("pull_adapter.sh", "pod", "mayor").returncode == 0
+        assert hashes(mine) == hashes(theirs)
+    assert "all equal" in synced.run("pull_adapter.sh", "pod", "mayor").stdout
+
+
+def test_a_folder_that_is_not_the_rigs_is_never_touched(town: Rig) -> None:
+    town.remote.mkdir(parents=True)
+    (town.remote / "thesis.tex").write_text("mine", encoding="utf-8")
+    assert "holds files that are not this rig's" in one_sentence(town.run("sync_data.sh", "pod"))
+    assert [path.name for path in town.remote.iterdir()] == ["thesis.tex"]
+
+
+def test_a_changed_and_an_unknown_host_key_stop_everything(town: Rig) -> None:
+    changed = {"RIG_KNOWN_HOSTS": str(town.host.folder / "known_hosts_changed")}
+    assert "is not the pinned one" in one_sentence(town.run("sync_data.sh", "pod", **changed))
+    unknown = one_sentence(town.run("sync_data.sh", "pod", RIG_KNOWN_HOSTS=str(town.host.folder / "empty")))
+    assert "is not pinned yet" in unknown and f"ssh-keyscan -p {town.host.port} 127.0.0.1" in unknown
+    assert not town.remote.exists()
+
+
+@pytest.mark.parametrize("script", ["sync_data.sh", "run_train.sh", "pull_adapter.sh"])
+def test_a_wrong_host_port_or_key_is_named_with_the_fix(town: Rig, tmp_path: Path, script: str) -> None:
+    role = () if script == "sync_data.sh" else ("mayor",)
+    assert "does not answer" in one_sentence(town.run(script, "pod", *role, RIG_SSH_PORT="1"))
+    assert "no host named nowhere.invalid" in one_sentence(town.run(script, "nowhere.invalid", *role))
+    assert "is not a host" in one_sentence(town.run(script, "a b", *role))
+    stranger = tmp_path / "ssh_config"
+    config = (town.host.folder / "ssh_config").read_text(encoding="utf-8")
+    stranger.write_text(config.replace("client_key", "other_host_key"), encoding="utf-8")
+    assert "refuses the login" in one_sentence(town.run(script, "pod", *role, RIG_SSH_CONFIG=str(stranger)))
+
+
+@pytest.mark.slow
+def test_missing_datasets_roles_code_and_runs_are_named_with_the_fix(town: Rig) -> None:
+    assert "no dataset for witness" in one_sentence(town.run("sync_data.sh", "pod", "witness"))
+    assert "sync_data.sh pod mayor" in one_sentence(town.run("run_train.sh", "pod", "mayor"))
+    assert "sync_data.sh pod mayor" in one_sentence(town.run("pull_adapter.sh", "pod", "mayor"))
+    assert town.run("sync_data.sh", "pod").returncode == 0
+    assert "was ever started" in one_sentence(town.run("run_train.sh", "pod", "mayor", "--attach"))
+    assert "no finished adapter for mayor" in one_sentence(town.run("pull_adapter.sh", "pod", "mayor"))
+    (town.checkout / "output/datasets/manifest.json").unlink()
+    assert "make all" in one_sentence(town.run("sync_data.sh", "pod"))
+
+
+def test_no_rsync_here_or_there_is_named_with_the_fix(town: Rig, tmp_path: Path) -> None:
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("bash", "ssh", "sha256sum", "dirname", "cat"):
+        (tools / name).symlink_to(f"/usr/bin/{name}")
+    assert "rsync is not installed here" in one_sentence(town.run("sync_data.sh", "pod", PATH=str(tools)))
+    (tmp_path / "bare").mkdir()
+    with open_host(tmp_path / "bare", f"SetEnv PATH={tools}") as bare:
+        done = replace(town, host=bare).run("sync_data.sh", "pod")
+    assert "rsync is not installed on pod" in one_sentence(done)
+
+
+def test_a_full_disk_is_named_and_the_next_try_goes_on(town: Rig) -> None:
+    town.remote.mkdir(parents=True)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "rig", town.remote], capture_output=True).returncode:
+        pytest.skip("mounting a small tmpfs needs root: run this test in a root container")
+    try:
+        large = town.checkout / "output/datasets/crew_train.jsonl"
+        large.write_bytes(os.urandom(2 << 20))
+        assert "the disk is full" in one_sentence(town.run("sync_data.sh", "pod"))
+        large.write_bytes(b"{}")
+        assert town.run("sync_data.sh", "pod").returncode == 0
+    finally:
+        subprocess.run(["umount", "-l", town.remote], check=True)
+
+
+@pytest.mark.parametrize("script", ["sync_data.sh", "run_train.sh", "pull_adapter.sh"])
+def test_a_dry_run_says_what_it_would_do_and_does_nothing(town: Rig, script: str) -> None:
+    done = town.run(script, "--dry-run", "pod", "mayor")
+    assert done.returncode == 0, done.stderr
+    assert "dry run" in done.stderr and "mayor" in done.stdout
+    assert not town.remote.exists()
+
+
+@pytest.mark.parametrize("script", ["sync_data.sh", "run_train.sh", "pull_adapter.sh"])
+def test_help_names_every_setting(town: Rig, script: str) -> None:
+    done = town.run(script, "--help")
+    assert done.returncode == 0
+    library = (town.checkout / "scripts/lib.sh").read_text(encoding="utf-8")
+    settings = {word for word in library.replace("{", " ").replace("$", " ").split() if word.startswith("RIG_")}
+    assert {name.split(":")[0].strip('",]}') for name in settings if ":-" in name} <= set(
+        done.stdout.replace(",", " ").split()
+    )
