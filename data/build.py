@@ -19,7 +19,7 @@ from data.config import DataConfig
 from data.extract.transcript import Reason
 from data.record import SPLITS, Conversation, Drop, Split, Tally
 from data.stage import Ledger, Outcome, check, run
-from data.stages import FIRST, LAST, last_stages
+from data.stages import ORDER, last_stages
 from data.transform.chat_formatter import to_row
 from data.transform.splitter import split_of
 from data.validate import stats
@@ -82,7 +82,7 @@ def build(results: Iterable[Result], source: Input, config: DataConfig, out: Pat
         with Writer(staging, config) as writer:
             for outcome in run(collect(results, ledger), last_stages(config), ledger):
                 writer.take(outcome)
-        check(ledger, FIRST, LAST)
+        check(ledger, ORDER)
         refuse_broken_rows(staging)
         write_json(staging / "ledger.json", ledger)
         manifest = _manifest(writer, config, source)
@@ -215,7 +215,7 @@ def _publish(staging: Path, out: Path, manifest: Manifest) -> None:
 def coverage(ledger: Ledger) -> Coverage:
     """The shares trained, in characters as recorded. What the client wrote in the model's name is not the model's."""
     invented = ledger.set_aside.get(Reason.SYNTHETIC, Tally())
-    read, went = ledger.read, ledger.account(LAST).went
+    read, went = ledger.read, ledger.account(ORDER[-1]).went
     return Coverage(
         text=went.said / max(read.said - invented.said, 1),
         shown=went.chars / max(read.chars - invented.chars, 1),

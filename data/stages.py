@@ -19,8 +19,7 @@ from data.transform.redactor import redactor
 from data.transform.role_tagger import role_tagger
 from data.transform.tool_normalizer import tool_normalizer
 
-FIRST = "redact"
-LAST = "duplicates"
+ORDER = ("redact", "roles", "normalize", "windows", "outcome", "quality", "duplicates")
 
 Reader = Callable[[Unit], Iterator[Conversation | Drop]]
 Finder = Callable[[Path, str], Iterator[Unit]]
@@ -60,16 +59,17 @@ class Worker:
     """Reads units and takes them to windows. Loads the tokenizer and the secret scanner once."""
 
     def __init__(self, config: DataConfig) -> None:
-        self.clean: Sequence[tuple[str, Stage]] = (
-            (FIRST, redactor(config.redact)),
-            ("roles", role_tagger(config.tagger)),
-            ("normalize", tool_normalizer(config.normalize)),
+        counter = load_counter(config.base_model)
+        stages = (
+            redactor(config.redact),
+            role_tagger(config.tagger),
+            tool_normalizer(config.normalize),
+            chunker(config.windows, config.roles, counter),
+            outcome(),
+            quality_filter(config.quality),
         )
-        self.cut: Sequence[tuple[str, Stage]] = (
-            ("windows", chunker(config.windows, config.roles, load_counter(config.base_model))),
-            ("outcome", outcome()),
-            ("quality", quality_filter(config.quality)),
-        )
+        named = list(zip(ORDER[:-1], stages, strict=True))
+        self.clean, self.cut = named[:3], named[3:]
 
     def extract(self, unit: Unit) -> tuple[list[Outcome], Ledger]:
         """The clean conversations and drops of a unit, and their books."""
@@ -104,4 +104,4 @@ def read_unit(unit: Unit, ledger: Ledger) -> Iterator[Outcome]:
 
 def last_stages(config: DataConfig) -> Sequence[tuple[str, Stage]]:
     """What needs to see all windows, in order."""
-    return ((LAST, Deduplicator(config.dedup)),)
+    return ((ORDER[-1], Deduplicator(config.dedup)),)

@@ -18,7 +18,7 @@ from typing import Any
 # Keys under which PEFT and transformers keep the path or id that a model was loaded from.
 ORIGIN_KEYS = ("base_model_name_or_path", "tokenizer_name_or_path", "name_or_path", "_name_or_path")
 # Keys that say something about the machine or its caches and nothing about the adapter.
-MACHINE_KEYS = ("local_files_only", "cache_dir", "revision_path")
+MACHINE_KEYS = ("local_files_only", "is_local", "cache_dir")
 
 # A vocabulary holds millions of word pieces such as "/usr" or "alex": there, only long and certain finds count.
 VOCABULARIES = ("tokenizer.json", "vocab.json", "merges.txt", "added_tokens.json")

@@ -147,7 +147,7 @@ def test_a_broken_line_is_named_and_loses_no_good_one(tmp_path: Path) -> None:
 
 
 def test_a_missing_or_empty_source_is_one_sentence_with_the_fix(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="does not exist. Give"):
+    with pytest.raises(SourceError, match=r"does not exist\. Give"):
         list(beads.units(tmp_path / "nowhere", ""))
-    with pytest.raises(SourceError, match="holds no issues.jsonl"):
+    with pytest.raises(SourceError, match=r"holds no issues\.jsonl"):
         list(beads.units(tmp_path, ""))

@@ -172,7 +172,7 @@ def test_a_reply_longer_than_a_window_is_named_and_the_next_is_trained() -> None
 
 def test_what_the_assistant_wrote_is_never_cut_but_a_long_result_is() -> None:
     conversation = Talk().human(900).reply(400, calls=1, result=2000).reply(300).done()
-    windows, _ = cut(conversation, max_tokens=1500)
+    windows, _ = cut(conversation, max_tokens=2000)
     said = [m.text for w in windows for m in w.messages if isinstance(m, Assistant) and m.train]
     assert said == [m.text for m in conversation.messages if isinstance(m, Assistant)]
     results = [m for w in windows for m in w.messages if isinstance(m, Tool)]

@@ -191,6 +191,12 @@ def test_an_unfinished_town_never_takes_the_place_of_the_old_one(tmp_path):
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_a_folder_that_cannot_be_written_ends_with_a_sentence(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert main(["--out", str(tmp_path / "file" / "town")]) == 1
+    assert capsys.readouterr().err.endswith("Give a folder that you may write to.\n")
+
+
 def test_too_few_sessions_end_with_a_sentence(tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
         main(["--out", str(tmp_path / "town"), "--sessions", "3"])

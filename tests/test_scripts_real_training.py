@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.hub_double import open_hub
 from tests.loopback_host import MISSING, REPOSITORY, WHY_SKIP, Rig, open_host, rig
 
 pytestmark = [
@@ -106,6 +107,27 @@ def test_a_real_training_outlives_the_line_and_its_adapter_comes_home_unchanged(
     assert hashes(mine) == hashes(theirs)
     assert {"adapter_config.json", "adapter_model.safetensors", "run.json"} <= set(hashes(mine))
     assert json.loads((mine / "run.json").read_text(encoding="utf-8"))["outcome"]["steps"] == 30
+    assert_publishable(mine, tmp_path)
+
+
+def assert_publishable(adapter: Path, private: Path) -> None:
+    """What Axolotl, PEFT and transformers really write goes up with no path of this machine left in it."""
+    token = "hf_" + "t" * 34
+    with open_hub(**{token: {"town"}}) as hub:
+        environment = {**os.environ, "HF_ENDPOINT": hub.endpoint, "HF_TOKEN": token, "HF_HUB_OFFLINE": "0"}
+        command = [sys.executable, "-m", "deploy.upload_hf", str(adapter), "--repo", "town/mayor"]
+        done = subprocess.run(
+            [*command, "--base-model", "Qwen/Qwen2.5-7B-Instruct"],
+            cwd=REPOSITORY,
+            env=environment | {"HF_HUB_DISABLE_XET": "1", "HF_HOME": str(private / "hf")},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        files = hub.repositories["town/mayor"].files
+    assert {"README.md", "adapter_config.json", "tokenizer.json", "chat_template.jinja"} <= set(files)
+    assert not [name for name, data in files.items() if str(private).encode() in data]
+    assert b"| steps | 30 (" in files["README.md"] and b"| mayor_train | 32 |" in files["README.md"]
 
 
 def test_a_real_training_that_cannot_start_says_why_and_returns_its_code(town: Rig) -> None:

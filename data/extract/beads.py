@@ -95,7 +95,7 @@ def why_drop(issue: dict[str, Any]) -> Reason | None:
         (Reason.NOT_AN_ISSUE, not text_of(issue.get("id")) or not text_of(issue.get("title"))),
         (Reason.DELETED, issue.get("status") == "tombstone"),
         (Reason.WISP, _is_wisp(issue)),
-        (Reason.NOT_WORK, issue.get("issue_type") not in ASKED),
+        (Reason.NOT_WORK, text_of(issue.get("issue_type")) not in ASKED),
         (Reason.NOT_CLOSED, issue.get("status") != "closed"),
         (Reason.NO_CLOSE_REASON, not reason),
         (Reason.REJECTED, bool(_REJECTED.match(reason))),

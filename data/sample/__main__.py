@@ -25,15 +25,22 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     return chosen
 
 
+def refuse(sentence: str) -> int:
+    """Say why there is no town, and return the exit code for it."""
+    print(f"data.sample: {sentence}", file=sys.stderr)
+    return 1
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the town and say in one line what was written."""
     chosen = parse_arguments(arguments)
     town = build_town(chosen.sessions, chosen.seed)
     try:
         write_town(chosen.out, town.files)
-    except (NotATownError, OSError) as error:
-        print(f"data.sample: {error}", file=sys.stderr)
-        return 1
+    except NotATownError as error:
+        return refuse(str(error))
+    except OSError as error:
+        return refuse(f"cannot write to {chosen.out}: {error.strerror}. Give a folder that you may write to.")
     size = sum(map(len, town.files.values())) / 1e6
     print(
         f"wrote a sample town of {town.sessions} sessions with {len(town.oddities)} oddities and {town.beads} beads "

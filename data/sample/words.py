@@ -4,6 +4,7 @@ Ids and cycle numbers stay in 10-799. The evaluation scenarios use 800-999, so t
 """
 
 from collections.abc import Mapping
+from itertools import product
 from random import Random
 from typing import Final
 
@@ -17,84 +18,52 @@ RIGS: Final[Mapping[str, str]] = {
 NAMES: Final = ("rust", "chrome", "nitro", "ember", "flint", "sable", "topaz", "willow")
 SEVERITIES: Final = ("low", "medium", "high", "critical")
 PLUGINS: Final = ("compact", "backup", "reaper", "rebuild")
-MODULES: Final = (
-    "parser",
-    "queue",
-    "mailer",
-    "ledger",
-    "router",
-    "cache",
-    "config",
-    "export",
-    "search",
-    "locks",
+MODULES: Final = tuple(
+    "parser queue mailer ledger router cache config export search locks reader writer forms pages clock names retry "
+    "seed report tokens users groups images videos music badges alerts orders stock prices taxes returns labels "
+    "routes drivers trucks docks cranes tides charts".split()
 )
 PATHS: Final = (
-    "src/parser.py",
-    "src/queue.py",
-    "src/mailer.py",
-    "src/ledger.py",
-    "src/router.py",
-    "src/cache.py",
-    "src/config.py",
-    "src/export.py",
-    "src/search.py",
-    "src/locks.py",
-    "src/rows/reader.py",
-    "src/rows/writer.py",
-    "src/web/forms.py",
-    "src/web/pages.py",
-    "lib/clock.py",
-    "lib/names.py",
-    "lib/retry.py",
-    "tools/seed.py",
-    "tools/report.py",
-    "docs/setup.md",
+    *(f"{folder}/{module}.py" for folder, module in product(("src", "src/core", "lib", "tools"), MODULES)),
+    *(f"docs/{module}.md" for module in MODULES[::4]),
 )
-SYMBOLS: Final = (
-    "parse_row",
-    "max_rows",
-    "send_mail",
-    "open_queue",
-    "page_size",
-    "load_config",
-    "merge_rows",
-    "retry_limit",
-    "lock_path",
-    "next_token",
-    "write_page",
-    "cache_ttl",
-    "find_route",
-    "split_line",
-    "user_name",
-    "row_count",
-    "read_clock",
-    "flush_log",
-    "start_worker",
-    "base_url",
+VERBS: Final = "drain load seal send flush parse close read lock split open merge find write start stop".split()
+NOUNS: Final = "rows slots mail batch queue page clock token limit route line user cache index table name".split()
+SYMBOLS: Final = tuple(
+    f"{verb}_{noun}" for (i, verb), (j, noun) in product(enumerate(VERBS), enumerate(NOUNS)) if (i + j) % 2 == 0
 )
-PROBLEMS: Final = (
-    "login fails after a timeout",
-    "the export skips the last row",
-    "the cache never expires",
-    "search ignores capital letters",
-    "mail is sent twice",
-    "the queue stalls at midnight",
-    "the report shows the wrong year",
-    "the page is empty without a filter",
-    "long names break the table",
-    "the lock stays after a crash",
-    "the clock jumps in winter",
-    "the router drops the query",
-    "retries never stop",
-    "the parser chokes on tabs",
-    "the config file is read twice",
-    "old tokens stay valid",
-    "the form loses its comment",
-    "the worker leaks memory",
-    "totals are rounded too early",
-    "the log grows without limit",
+"""Every second combination of a verb and a noun; the others are left for questions that the town never asks."""
+SUBJECTS: Final = tuple(
+    f"the {noun}"
+    for noun in "login export cache search queue report page table lock clock router parser form worker log mailer".split()
 )
+TROUBLES: Final = (
+    "fails",
+    "stalls",
+    "breaks",
+    "never stops",
+    "runs twice",
+    "is empty",
+    "is read twice",
+    "leaks memory",
+    "skips the last row",
+    "loses its comment",
+    "shows the wrong year",
+    "ignores capital letters",
+    "drops the query",
+    "jumps",
+)
+TIMES: Final = (
+    "",
+    " after a timeout",
+    " after a crash",
+    " at midnight",
+    " in winter",
+    " without a filter",
+    " with long names",
+    " when two users write",
+)
+PROBLEMS: Final = tuple("".join((subject, " ", *end)) for subject, *end in product(SUBJECTS, TROUBLES, TIMES))
 LOWEST_ID: Final = 10
 HIGHEST_ID: Final = 799
 
@@ -107,7 +76,7 @@ def bead_id(rng: Random, rig: str) -> str:
 def bead_title(bead: str) -> str:
     """The problem that a bead is about: the same bead has the same title in every session."""
     prefix, number = bead.split("-")
-    return PROBLEMS[(int(number) * 7 + ord(prefix[0])) % len(PROBLEMS)]
+    return PROBLEMS[(int(number) * 467 + ord(prefix[0])) % len(PROBLEMS)]
 
 
 def draw_values(rng: Random, rig: str | None = None, name: str | None = None) -> dict[str, str]:
@@ -125,7 +94,7 @@ def draw_values(rng: Random, rig: str | None = None, name: str | None = None) ->
         "problem": rng.choice(PROBLEMS),
         "p": str(rng.randint(0, 4)),
         "sev": rng.choice(SEVERITIES),
-        "n": str(rng.randint(5, 95)),
+        "n": str(rng.randint(LOWEST_ID, HIGHEST_ID)),
         "cycle": str(rng.randint(LOWEST_ID, HIGHEST_ID)),
         "plugin": rng.choice(PLUGINS),
         "sha": f"{rng.getrandbits(28):07x}",

@@ -214,12 +214,14 @@ class _Fitter:
         exchange = self.exchanges[at]
         return exchange.human_tokens + exchange.reply_tokens + self.counter.frame.exchange
 
-    def _opening_tokens(self, start: int) -> int:
-        return self._opening(start)[1] if self._needs_opening(start) else self.exchanges[start].human_tokens
+    def _opening_tokens(self, start: int, at: int) -> int:
+        return self._opening(start)[1] if self._needs_opening(start, at) else self.exchanges[start].human_tokens
 
-    def _needs_opening(self, start: int) -> bool:
-        """Results cannot open a window, since their calls are before it."""
-        return self.exchanges[start].mid_turn or self._human_room(start) < self.exchanges[start].human_tokens
+    def _needs_opening(self, start: int, at: int) -> bool:
+        """Results cannot open a window, since their calls are before it; mere context need not say all it said."""
+        exchange = self.exchanges[start]
+        limit = self._human_room(start) if start == at else self.config.opening_tokens
+        return exchange.mid_turn or exchange.human_tokens > limit
 
     def _opening(self, start: int) -> tuple[User, int]:
         """The words that opened the turn, cut to what there is room for, and their size."""
@@ -233,9 +235,10 @@ class _Fitter:
             self.openings[turn, budget] = user, self.counter.count(render_human([user]))
         return self.openings[turn, budget]
 
-    def _total(self, start: int, end: int) -> int:
+    def _total(self, start: int, at: int, end: int) -> int:
+        """Tokens of a window from start to end in which what is before `at` is context."""
         inner = sum(self._cost(i) for i in range(start, end + 1)) - self.exchanges[start].human_tokens
-        return inner + self._opening_tokens(start)
+        return inner + self._opening_tokens(start, at)
 
     def _start(self, at: int) -> int:
         """The earliest exchange whose context leaves at least the new part's share of the room to what is new.
@@ -244,8 +247,8 @@ class _Fitter:
         """
         context_pairs = int(self.config.pairs * self.config.overlap)
         for start in range(max(at - context_pairs, 0), at):
-            fits = self._total(start, at) <= self.room
-            modest = self._total(start, at - 1) <= self.room * self.config.overlap
+            fits = self._total(start, at, at) <= self.room
+            modest = self._total(start, at, at - 1) <= self.room * self.config.overlap
             if fits and (modest or start == at - 1):
                 return start
         return at
@@ -254,7 +257,7 @@ class _Fitter:
         """The last exchange of the window: trained, and as late as pairs and tokens allow."""
         end = at
         for candidate in range(at + 1, min(start + self.config.pairs, len(self.exchanges))):
-            if self._total(start, candidate) > self.room:
+            if self._total(start, at, candidate) > self.room:
                 break
             if self.exchanges[candidate].train:
                 end = candidate
@@ -264,8 +267,8 @@ class _Fitter:
         body: list[Message] = []
         for i in range(start, end + 1):
             exchange = self.exchanges[i] if i >= at else _as_context(self.exchanges[i])
-            opens = i == start and self._needs_opening(i)
+            opens = i == start and self._needs_opening(i, at)
             body.extend((self._opening(i)[0],) if opens else exchange.human)
             body.extend(exchange.replies)
         fixed = self.config.max_tokens - self.room
-        return body, fixed + self._total(start, end)
+        return body, fixed + self._total(start, at, end)

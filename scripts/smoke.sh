@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# The whole loop on a CPU, from transcripts to a scored adapter: the code of a real run, a sample town and a tiny base.
+#   scripts/smoke.sh [--role mayor] [--dry-run]
+# Everything lands in output/smoke. No network, no GPU, about five minutes on two cores.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+role=mayor dry_run=false
+while (($#)); do
+  case "$1" in
+    --role) [[ $# -ge 2 ]] || { echo "smoke: --role needs a role" >&2; exit 2; }; role="$2"; shift 2 ;;
+    --dry-run) dry_run=true; shift ;;
+    -h | --help) sed -n '2,4s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) echo "smoke: there is no option $1; see --help" >&2; exit 2 ;;
+  esac
+done
+
+python="${PYTHON:-.venv/bin/python}"
+[[ -x "$python" ]] || python="$(command -v python3)" || { echo "smoke: there is no Python; run \`make all\` first" >&2; exit 1; }
+root=output/smoke
+# One thread: two are slower on a shared machine at this size, and the order of sums stays the same.
+export OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
+
+step() { # step "what happens" COMMAND...
+  local title="$1" started=$SECONDS
+  shift
+  printf '\n== %s\n' "$title"
+  if "$dry_run"; then printf '%s\n' "$*"; else "$@" && printf '   %d s\n' "$((SECONDS - started))"; fi
+}
+
+"$dry_run" || rm -rf "$root"
+step "A town of agents talks" \
+  "$python" -m data.sample --out "$root/town"
+step "Its transcripts become general text" \
+  "$python" -m data.pipeline all --sessions "$root/town/projects" --out "$root/general"
+step "A tiny base learns to speak, and no role" \
+  "$python" -m scripts.tiny_base --data "$root/general" --out "$root/base"
+step "The base's own tokens decide the windows" \
+  "$python" -m scripts.smoke_data --base "$root/base" --out "$root/data.yml"
+step "The transcripts become rows" \
+  "$python" -m data.pipeline all --sessions "$root/town/projects" --out "$root/datasets" --config "$root/data.yml"
+step "Axolotl trains the $role" \
+  scripts/train.sh "$role" --with smoke --root "$root"
+step "The base answers the scenarios of the $role" \
+  "$python" -m eval.role_bench --model base --base-model "$root/base" --role "$role" --config "$root/data.yml" --out "$root/evals/base.json"
+step "The adapter answers the same" \
+  "$python" -m eval.role_bench --model "$root/adapters/$role" --base-model "$root/base" --role "$role" --config "$root/data.yml" \
+  --compare "$root/evals/base.json" --out "$root/evals/$role.json"
+printf '\nAll of it took %d s.\n' "$SECONDS"

@@ -1,0 +1,129 @@
+"""base.yml, a role's file and overrides become one recipe."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from configs.combine import combine, differences, merge, override_names, role_names, without_evaluation
+from configs.files import BASE_FILE, Output
+from configs.strict_yaml import ConfigError, load_mapping
+
+VALUES = st.integers() | st.lists(st.integers(), max_size=3)
+TREES = st.dictionaries(
+    st.sampled_from("abcd"), st.recursive(VALUES, lambda t: st.dictionaries(st.sampled_from("xyz"), t, max_size=3))
+)
+PATCHES = st.dictionaries(
+    st.sampled_from("abcd"),
+    st.recursive(VALUES | st.none(), lambda t: st.dictionaries(st.sampled_from("xyz"), t, max_size=3)),
+)
+
+
+def holds_null(node: Any) -> bool:
+    return node is None or (isinstance(node, dict) and any(map(holds_null, node.values())))
+
+
+@given(under=TREES, over=PATCHES)
+def test_merging_twice_changes_nothing_more(under: dict[str, Any], over: dict[str, Any]) -> None:
+    once = merge(under, over)
+    assert merge(once, over) == once
+
+
+@given(under=TREES, over=PATCHES)
+def test_no_null_survives_a_merge(under: dict[str, Any], over: dict[str, Any]) -> None:
+    assert not holds_null(merge(under, over))
+
+
+@given(under=TREES)
+def test_an_empty_override_changes_nothing(under: dict[str, Any]) -> None:
+    assert merge(under, {}) == under
+
+
+@given(under=TREES, over=TREES)
+def test_what_the_override_says_holds(under: dict[str, Any], over: dict[str, Any]) -> None:
+    merged = merge(under, over)
+    assert all(merged[key] == value for key, value in over.items() if not isinstance(value, dict))
+
+
+def test_lists_replace_and_mappings_join() -> None:
+    under = {"list": [1, 2], "map": {"a": 1, "b": 2}, "gone": 1}
+    assert merge(under, {"list": [3], "map": {"b": None, "c": 3}, "gone": None}) == {
+        "list": [3],
+        "map": {"a": 1, "c": 3},
+    }
+
+
+def test_there_is_a_recipe_for_each_of_the_eight_roles() -> None:
+    assert role_names() == ("boot", "crew", "deacon", "dog", "mayor", "polecat", "refinery", "witness")
+    assert override_names() == ("llama31", "smoke")
+
+
+@pytest.mark.parametrize("role", role_names())
+def test_a_role_trains_on_its_own_rows_into_its_own_folder(role: str) -> None:
+    config = combine(role, output=Output(Path("here")))
+    assert [block["path"] for block in config["datasets"]] == [f"here/datasets/{role}_train.jsonl"]
+    assert [block["path"] for block in config["test_datasets"]] == [f"here/datasets/{role}_val.jsonl"]
+    assert config["output_dir"] == f"here/checkpoints/{role}"
+    assert config["wandb_name"] == role
+
+
+@pytest.mark.parametrize("role", role_names())
+def test_a_role_file_says_only_what_differs_and_why(role: str) -> None:
+    base = load_mapping(BASE_FILE)
+    file = BASE_FILE.parent / "roles" / f"{role}.yml"
+    own = load_mapping(file)
+    lines = file.read_text(encoding="utf-8").splitlines()
+    unexplained = [
+        after for before, after in zip(lines, lines[1:], strict=False)
+        if not after.startswith("#") and not before.startswith("#") and after.split(":")[0] != "lora_alpha"
+    ]  # fmt: skip
+    assert not unexplained
+    assert all(base.get(key) != value for key, value in own.items())
+
+
+def test_the_base_is_the_recipe_of_the_plan() -> None:
+    base = load_mapping(BASE_FILE)
+    wanted = {
+        "base_model": "Qwen/Qwen2.5-7B-Instruct",
+        "adapter": "qlora",
+        "load_in_4bit": True,
+        "lora_r": 64,
+        "lora_alpha": 128,
+        "lora_dropout": 0.05,
+        "sequence_len": 4096,
+        "sample_packing": True,
+        "learning_rate": 2.0e-4,
+        "num_epochs": 3,
+        "micro_batch_size": 2,
+        "bf16": "auto",
+    }
+    assert {key: base[key] for key in wanted} == wanted
+    assert set(base["lora_target_modules"]) == {f"{name}_proj" for name in ("q", "k", "v", "o", "gate", "up", "down")}
+
+
+def test_later_overrides_win(tmp_path: Path) -> None:
+    for name, rank in (("one", 8), ("two", 4)):
+        (tmp_path / f"{name}.yml").write_text(f"lora_r: {rank}\n", encoding="utf-8")
+    assert combine("mayor", [str(tmp_path / "one.yml"), str(tmp_path / "two.yml")])["lora_r"] == 4
+
+
+def test_all_unknown_names_are_reported_at_once() -> None:
+    with pytest.raises(ConfigError) as error:
+        combine("major", ["smok"])
+    role, override = error.value.problems
+    assert role == "There is no role `major`. The roles are boot, crew, deacon, dog, mayor, polecat, refinery, witness."
+    assert override.startswith("There is no override `smok`.")
+
+
+def test_a_recipe_without_evaluation_mentions_none() -> None:
+    assert not [key for key in without_evaluation(combine("boot")) if "eval" in key or "early" in key or "best" in key]
+
+
+def test_differences_name_added_changed_and_removed_keys() -> None:
+    assert differences({"a": 1, "b": 2, "c": 3}, {"a": 1, "b": 4, "d": 5}) == [
+        ("b", 2, 4),
+        ("c", 3, None),
+        ("d", None, 5),
+    ]

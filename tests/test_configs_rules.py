@@ -1,0 +1,109 @@
+"""A recipe's mistakes are found before a GPU is rented, each with its file, line and fix."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from configs.combine import combine
+from configs.files import BASE_FILE, SCHEMA_FILE
+from configs.rules import divides, problems_of
+from configs.strict_yaml import load_mapping
+from configs.validate import check, combinations, main
+
+KEYS = sorted(load_mapping(BASE_FILE))
+
+
+def problems_with(tmp_path: Path, text: str) -> list[str]:
+    file = tmp_path / "mine.yml"
+    file.write_text(text, encoding="utf-8")
+    return [problem.removeprefix(f"{file}:") for problem in check("mayor", (str(file),))]
+
+
+@given(key=st.sampled_from(KEYS), letter=st.characters(categories=["Ll"]))
+def test_a_misspelt_key_is_always_found_and_the_right_one_proposed(
+    tmp_path_factory: pytest.TempPathFactory, key: str, letter: str
+) -> None:
+    wrong = f"{key}{letter}"
+    config = {**combine("mayor"), wrong: load_mapping(BASE_FILE)[key]}
+    (problem,) = problems_of(config, [BASE_FILE])
+    assert f"`{wrong}`; did you mean `{key}`?" in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("lora_rr: 64", "1: Axolotl knows no key `lora_rr`; did you mean `lora_r`?"),
+        ("\nlora_dropout: lots", "2: `lora_dropout: 'lots'` is not what Axolotl takes: use number"),
+        ("optimizer: paged_adamw_8bits", "1: `optimizer: 'paged_adamw_8bits'` is not what Axolotl takes: did you mean `paged_adamw_8bit`?"),
+        ("lr_scheduler: cosin", "1: `lr_scheduler: 'cosin'` is not what Axolotl takes: did you mean `cosine`?"),
+        ("unsloth: true", "1: Axolotl knows no key `unsloth`."),
+        ("load_in_4bit: false", "1: `adapter: qlora` needs `load_in_4bit: true`. Set it, or use `adapter: lora`."),
+        ("val_set_size: 0.1", "1: `val_set_size` and `test_datasets` exclude each other. Remove val_set_size: our split is by session."),
+        ("lora_target_linear: true", "1: `lora_target_linear` and `lora_target_modules` are joined without a word. Keep one of them."),
+        ("warmup_steps: 5", "1: `warmup_steps` and `warmup_ratio` exclude each other. Remove one."),
+        ("flash_attention: true", "1: `flash_attention` is the old name of `attn_implementation` and cannot stand beside it. Remove it."),
+        ("save_steps: 0.25", "1: `load_best_model_at_end` needs a `save_steps` that is a multiple of `eval_steps`."),
+        ("test_datasets: null", "`early_stopping_patience` needs `test_datasets`. Add them, or remove it."),
+    ],
+)  # fmt: skip
+def test_one_mistake_is_one_sentence_with_its_line(tmp_path: Path, text: str, problem: str) -> None:
+    found = problems_with(tmp_path, text + "\n")
+    assert [line.partition(": ")[2] if line.startswith("configs/") else line for line in found] == [problem]
+
+
+def test_lora_on_4_bit_weights_is_called_by_its_name(tmp_path: Path) -> None:
+    (problem,) = problems_with(tmp_path, "adapter: lora\n")
+    assert "is QLoRA under another name" in problem
+
+
+def test_an_old_dataset_type_and_a_lost_mask_are_named(tmp_path: Path) -> None:
+    text = "datasets:\n  - path: rows.jsonl\n    type: sharegpt\n    field_mesages: conversations\n"
+    problems = problems_with(tmp_path, text)
+    assert "4: Axolotl knows no key `field_mesages`; did you mean `field_messages`?" in problems
+    assert sum("`type: sharegpt` is gone" in problem for problem in problems) == 1
+    assert sum("every reply is trained" in problem for problem in problems) == 1
+
+
+def test_all_mistakes_of_a_recipe_come_at_once(tmp_path: Path) -> None:
+    assert len(problems_with(tmp_path, "lora_rr: 64\nsequence_len: long\nload_in_4bit: false\n")) == 3
+
+
+@given(part=st.integers(1, 50), times=st.integers(1, 20))
+def test_a_multiple_is_recognised_in_steps_and_in_fractions(part: int, times: int) -> None:
+    assert divides(part, part * times)
+    assert divides(part / 1000, part * times / 1000)
+    assert not divides(part * times + part / 2, part * times)
+
+
+@pytest.mark.parametrize(("role", "overrides"), list(combinations()))
+def test_every_recipe_is_valid(role: str | None, overrides: tuple[str, ...]) -> None:
+    assert check(role, overrides) == []
+
+
+def test_the_command_counts_what_it_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main() == 0
+    assert capsys.readouterr().out.startswith("25 recipes are valid for Axolotl 0.19")
+
+
+@pytest.mark.slow
+def test_the_schema_is_that_of_the_installed_axolotl() -> None:
+    make_schema = pytest.importorskip("configs.make_schema")
+    pytest.importorskip("axolotl")
+    assert yaml.safe_load(SCHEMA_FILE.read_text(encoding="utf-8")) == make_schema.axolotl_schema()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("role", "overrides"), list(combinations()))
+def test_axolotl_itself_accepts_every_recipe(role: str | None, overrides: tuple[str, ...]) -> None:
+    pytest.importorskip("axolotl")
+    from axolotl.utils.config import prepare_plugins, validate_config
+    from axolotl.utils.dict import DictDefault
+
+    config = DictDefault(load_mapping(BASE_FILE) if role is None else combine(role, overrides))
+    prepare_plugins(config)
+    card = {"bf16": True, "fp8": False, "tf32": True, "n_gpu": 1, "compute_capability": "sm_89"}
+    validated = validate_config(config, capabilities=card, env_capabilities={"torch_version": "2.13.0"})
+    assert validated.lora_r == config.lora_r
