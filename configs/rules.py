@@ -94,14 +94,13 @@ def divides(part: Any, whole: Any) -> bool:
 
 def problems_of(config: Mapping[str, Any], files: Sequence[Path]) -> list[str]:
     """Every problem of a combined recipe, each with the file and line that brought it in (the last of `files` wins)."""
-    found = [*schema_problems(config), *contradictions(config)]
-    return [f"{place(keys, files)}: {sentence}" for keys, sentence in found]
+    found = [(place([keys], files), sentence) for keys, sentence in schema_problems(config)]
+    found += [(place([(key,) for key in keys], files), sentence) for keys, sentence in contradictions(config)]
+    return [f"{where}: {sentence}" for where, sentence in found]
 
 
-def contradictions(config: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    for keys, is_wrong, sentence in RULES:
-        if is_wrong(config):
-            yield (next((key for key in keys if key in config), keys[0]),), sentence
+def contradictions(config: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    yield from ((keys, sentence) for keys, is_wrong, sentence in RULES if is_wrong(config))
 
 
 def schema_problems(config: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -162,10 +161,10 @@ def dotted(path: Sequence[str | int]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
 
 
-def place(keys: Sequence[str | int], files: Sequence[Path]) -> str:
-    """`file:line` of the last file that sets the key; the first file alone when none does."""
+def place(candidates: Sequence[tuple[str | int, ...]], files: Sequence[Path]) -> str:
+    """`file:line` of the strongest file that sets one of the keys; the first file alone when none does."""
     for file in reversed(files):
-        line = line_of(file, tuple(keys))
-        if line is not None:
-            return f"{shown(file)}:{line}"
+        for keys in candidates:
+            if (line := line_of(file, keys)) is not None:
+                return f"{shown(file)}:{line}"
     return str(shown(files[0]))

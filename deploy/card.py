@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deploy.adapter import Adapter
@@ -86,7 +86,8 @@ def model_index(evaluations: Sequence[Evaluation]) -> list[EvalResult]:
         EvalResult(
             task_type="text-generation",
             dataset_type="role-bench",
-            dataset_name=f"{BENCH}: {role}",
+            dataset_name=BENCH,
+            dataset_config=role,
             metric_type="accuracy",
             metric_name=f"passed of {rate.scenarios:.0f} [95 % {100 * rate.low:.1f} to {100 * rate.high:.1f}]",
             metric_value=round(100 * rate.passed, 1),
@@ -146,14 +147,13 @@ def training_facts(training: Training) -> dict[str, Any]:
         "settings": {key: settings.get(key, "default") for key in SETTINGS},
         "best_eval": min(training.outcome.eval_losses, key=lambda pair: pair[1], default=None),
         "software": ", ".join(f"{package} {version}" for package, version in training.versions.items() if version),
-        "labels": [PurePath(rows.path).name.removesuffix(".jsonl") for rows in training.data],
     }
 
 
 def trained_role(training: Training | None) -> str | None:
     """The role whose rows were trained, None for all roles together or an unknown run."""
-    names = [PurePath(rows.path).name for rows in training.data] if training else []
-    roles = {match["role"] for name in names if (match := ROW_FILE.fullmatch(name))}
+    files = training.data if training else ()
+    roles = {match["role"] for rows in files if (match := ROW_FILE.fullmatch(rows.name))}
     return roles.pop() if len(roles) == 1 and roles != {"gastown"} else None
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 import msgspec
@@ -24,7 +24,13 @@ class Rows(msgspec.Struct, frozen=True):
     rows: int
     tokens: int
     trained_tokens: int
-    path: str = ""
+    path: str
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        """The file's name, such as mayor_train.jsonl."""
+        return PurePath(self.path).name
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -83,10 +89,18 @@ class Evaluation(msgspec.Struct, frozen=True, tag="role_bench", tag_field="kind"
         return self.facts.get("adapter") is None and self.facts.get("backend") == "hf"
 
 
-class Manifest(msgspec.Struct, frozen=True):
-    """The parts of a dataset's manifest.json that a card may tell."""
+class DataFile(msgspec.Struct, frozen=True):
+    """What a manifest says of one file of rows."""
 
-    sample: bool = False
+    sha256: str
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """The parts of a dataset's manifest.json that a card may tell: how many sessions, and whether they were invented."""
+
+    sample: bool
+    sessions: int
+    files: dict[str, DataFile]
 
 
 def read_training(path: Path) -> Training | None:
@@ -94,9 +108,17 @@ def read_training(path: Path) -> Training | None:
     return _decode(path, Training, "Train again with scripts/train.sh.") if path.is_file() else None
 
 
-def read_manifest(path: Path) -> Manifest:
-    """manifest.json of the datasets."""
-    return _decode(path, Manifest, "Make the datasets again: make all.")
+def read_manifest(path: Path, training: Training | None) -> Manifest:
+    """manifest.json of the very datasets that were trained; raises `Refusal` where it describes other rows."""
+    manifest = _decode(path, Manifest, "Make the datasets again: make all.")
+    for rows in training.data if training else ():
+        known = manifest.files.get(rows.name)
+        if known is None or known.sha256 != rows.sha256:
+            raise Refusal(
+                f"{path} does not describe the {rows.name} that this adapter was trained on. "
+                "Give the manifest of that build, or leave --manifest out."
+            )
+    return manifest
 
 
 def read_evaluations(paths: Sequence[Path], folder: Path) -> tuple[Evaluation, ...]:

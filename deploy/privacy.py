@@ -66,7 +66,7 @@ class Guard:
     def fault(self, file: str, text: str) -> str | None:
         """The first private thing in the text, as `line 3: a local path`, or None. Never quotes a secret."""
         for public in self._public:
-            text = text.replace(public, "")
+            text = text.replace(public, "id")
         found = next(self._vocabulary_faults(text) if file in VOCABULARIES else self._faults(text), None)
         if found is None:
             return None
@@ -74,12 +74,15 @@ class Guard:
         return f"line {text.count(chr(10), 0, position) + 1}: {what}"
 
     def _vocabulary_faults(self, text: str) -> Iterator[tuple[int, str]]:
-        yield from ((text.find(token), "a token") for token in self._tokens if token in text)
+        yield from self._certain_faults(text)
         yield from ((m.start(), f"a local path ({m.group()})") for m in HOME_PATH.finditer(text))
+
+    def _certain_faults(self, text: str) -> Iterator[tuple[int, str]]:
+        yield from ((text.find(token), "a token") for token in self._tokens if token in text)
         yield from ((text.find(folder), f"a local path ({folder})") for folder in self._folders if folder in text)
 
     def _faults(self, text: str) -> Iterator[tuple[int, str]]:
-        yield from self._vocabulary_faults(text)
+        yield from self._certain_faults(text)
         for finding in self._scanner.scan(text):
             yield max(text.find(finding.secret), 0), f"a secret ({finding.rule_name})"
         yield from ((m.start(), f"a local path ({m.group()})") for m in ANY_PATH.finditer(text))

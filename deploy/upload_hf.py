@@ -71,12 +71,13 @@ def publish(options: argparse.Namespace) -> None:
         )
     adapter = read_adapter(options.folder, options.base_model)
     token = "" if options.dry_run else find_token()
+    training = read_training(options.folder / "run.json")
     card = render_card(
         adapter,
         options.repo,
-        read_training(options.folder / "run.json"),
+        training,
         read_evaluations(options.eval, options.folder),
-        read_manifest(options.manifest) if options.manifest else None,
+        read_manifest(options.manifest, training) if options.manifest else None,
     )
     with tempfile.TemporaryDirectory(prefix="upload-") as folder:
         staged = stage_checked(adapter, card, options.repo, Path(folder), token)

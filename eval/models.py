@@ -76,7 +76,7 @@ def open_model(target: Target, settings: Settings) -> Model:
 
             return LocalModel(target, settings)
     except ImportError as missing:
-        name = missing.name or "the API extra of lm_eval"
+        name = missing.name.partition(".")[0] if missing.name else "the API extra of lm_eval"
         raise BadInput(f"{name} is not installed; run `{INSTALL}`.") from None
 
 

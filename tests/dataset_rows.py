@@ -50,19 +50,20 @@ def write_rows(path: Path, rows: Iterable[Row]) -> None:
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
 
 
+def weight(replies: int, calls: int, chars: int, tokens: int = 0) -> Tally:
+    return Tally(replies=replies, calls=calls, said=chars, chars=chars, tokens=tokens)
+
+
 def make_ledger() -> Ledger:
     """A small account: two sources, a reader's set-aside replies, two stages with drops and notes."""
+    read, kept = weight(38, 20, 8960), weight(30, 18, 8000, 420)
     return Ledger(
         records={"sessions": {"used": 90, "progress": 10}, "beads": {"used": 3, "not_closed": 7}},
-        read=Tally(12, 40, 20, 9000),
-        set_aside={"synthetic": Tally(replies=2, chars=40)},
+        read=weight(40, 20, 9000),
+        set_aside={"synthetic": weight(2, 0, 40)},
         stages={
-            "redact": Account(Tally(12, 38, 20, 8960), Tally(12, 38, 20, 8960), {}, {"secret": 4}),
-            "quality": Account(
-                Tally(12, 38, 20, 8960, 500),
-                Tally(10, 30, 18, 8000, 420),
-                {"too_short": Tally(2, 8, 2, 960, 80)},
-            ),
+            "redact": Account(read, read, {}, {"secret": 4}),
+            "quality": Account(weight(38, 20, 8960, 500), kept, {"too_short": weight(8, 2, 960, 80)}),
         },
     )
 

@@ -67,7 +67,7 @@ def _too_much(scenario: Scenario) -> Iterator[tuple[str, str]]:
 def _bash(scenario: Scenario) -> Iterator[tuple[str, str]]:
     for call in _gold_calls(scenario):
         if call.name != "Bash":
-            yield "the right tool with other arguments", call_text(call.name, **{k: "x" for k in call.arguments})
+            yield "the right tool with other arguments", call_text(call.name, **dict.fromkeys(call.arguments, "x"))
             continue
         line = call.arguments["command"]
         quoted = line.replace('"', '\\"')

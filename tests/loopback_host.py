@@ -11,7 +11,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,9 +58,9 @@ class Rig:
         return ["bash", str(self.checkout / "scripts" / script), *arguments]
 
     def run(
-        self, script: str, *arguments: str, timeout: float = 60, **settings: str
+        self, script: str, *arguments: str, timeout: float = 60, settings: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        environment = {**self.host.environment(self.remote), **settings}
+        environment = {**self.host.environment(self.remote), **(settings or {})}
         return subprocess.run(
             self.command(script, *arguments),
             env=environment,

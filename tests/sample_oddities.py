@@ -22,10 +22,11 @@ class Odd:
 
     name: str
     entry: Entry
+    town: Town
 
     @property
     def raw(self) -> bytes:
-        return default_town().files[self.entry.file]
+        return self.town.files[self.entry.file]
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -33,7 +34,7 @@ class Odd:
 
     @cached_property
     def others(self) -> dict[str, bytes]:
-        return {path: default_town().files[path] for path in self.entry.also}
+        return {path: self.town.files[path] for path in self.entry.also}
 
     @cached_property
     def blocks(self) -> list[tuple[int, Row]]:
@@ -70,8 +71,9 @@ def blocks_of(row: Row) -> list[Row]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
-def open_oddity(name: str) -> Odd:
-    return Odd(name, default_town().oddities[name])
+def open_oddity(name: str, town: Town | None = None) -> Odd:
+    town = town or default_town()
+    return Odd(name, town.oddities[name], town)
 
 
 def plain_sessions() -> list[Odd]:
@@ -79,7 +81,7 @@ def plain_sessions() -> list[Odd]:
     town = default_town()
     taken = {path for entry in town.oddities.values() for path in (entry.file, *entry.also)}
     paths = [path for path in town.files if path.startswith("projects/-home-overseer-gt-") and path not in taken]
-    return [Odd("plain", Entry(path.split("/")[-1][:36], "", path, (), "")) for path in paths]
+    return [Odd("plain", Entry(path.split("/")[-1][:36], "", path, (), ""), town) for path in paths]
 
 
 def shows(check: Callable[[Odd], bool], odd: Odd) -> bool:

@@ -126,7 +126,7 @@ def test_clones_and_backups_of_the_same_issues_give_each_issue_once(tmp_path: Pa
     write(tmp_path / "rig" / "crew" / "max" / ".beads" / "issues.jsonl", issue(), issue(id="gt-a2"))
     made, drops = read_all(tmp_path)
     assert sorted(conversation.origin.session for conversation in made) == ["gt-a1", "gt-a2"]
-    assert [drop.reason for drop in drops].count("copied_record") == 2
+    assert [drop.reason for drop in drops].count("copy of a record read before") == 2
 
 
 def test_an_issue_that_the_event_log_says_was_reopened_is_no_success(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """base.yml, a role's file and overrides become one recipe."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -76,9 +77,10 @@ def test_a_role_file_says_only_what_differs_and_why(role: str) -> None:
     own = load_mapping(file)
     lines = file.read_text(encoding="utf-8").splitlines()
     unexplained = [
-        after for before, after in zip(lines, lines[1:], strict=False)
-        if not after.startswith("#") and not before.startswith("#") and after.split(":")[0] != "lora_alpha"
-    ]  # fmt: skip
+        line
+        for above, line in pairwise(lines)
+        if not line.startswith("#") and not above.startswith("#") and not line.startswith("lora_alpha")
+    ]
     assert not unexplained
     assert all(base.get(key) != value for key, value in own.items())
 

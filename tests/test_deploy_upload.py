@@ -80,6 +80,11 @@ def run_record() -> dict[str, Any]:
     }
 
 
+def data_manifest(digest: str) -> dict[str, Any]:
+    files = {f"mayor_{split}.jsonl": {"sha256": digest, "rows": 412, "bytes": 9} for split in ("train", "val", "test")}
+    return {"version": 1, "sample": True, "sessions": 1530, "files": files, "inputs": ["/home/somebody/x"]}
+
+
 def evaluation(adapter: Path | None, passed: float = 0.9) -> dict[str, Any]:
     """A result of eval.role_bench; the digest is written as eval.targets computes it."""
     facts: dict[str, Any] = {"backend": "hf", "adapter": None}
@@ -288,19 +293,25 @@ def test_the_card_tells_base_recipe_counts_scores_and_limits_and_no_content(
 ) -> None:
     mine = write_json(tmp_path / "mayor.json", evaluation(adapter, 0.9))
     base = write_json(tmp_path / "base.json", evaluation(None, 0.1))
-    manifest = write_json(tmp_path / "manifest.json", {"sample": True, "inputs": [{"path": "/home/somebody/x"}]})
+    manifest = write_json(tmp_path / "manifest.json", data_manifest("0" * 64))
     arguments = ("--eval", str(mine), "--eval", str(base), "--manifest", str(manifest))
     card = pushed(hub, adapter, *arguments)["README.md"]
     front = front_matter(card)
     assert front["base_model"] == "Qwen/Qwen2.5-7B-Instruct" and front["base_model_relation"] == "adapter"
     assert (front["library_name"], front["license"]) == ("peft", "apache-2.0") and "datasets" not in front
     assert "role:mayor" in front["tags"]
-    assert front["model-index"][0]["results"][0]["metrics"][0]["value"] == 90.0
+    result = front["model-index"][0]["results"][0]
+    assert (result["dataset"]["config"], result["metrics"][0]["value"]) == ("mayor", 90.0)
     text = card.decode()
     assert "| mayor | 10 % [-10, 15] | 90 % [70, 95] | 10 |" in text
     assert "| mayor_train | 412 | 123,456 | 34,567 |" in text
     assert "8, 16, 0.05" in text and "q_proj, v_proj" in text and "0.250 at step 150" in text
-    assert "invented sample town" in text and "## Limits" in text and "## Licence" in text
+    assert (
+        "made of 1,530 sessions" in text
+        and "invented sample town" in text
+        and "## Limits" in text
+        and "## Licence" in text
+    )
     assert "PRIVATE ANSWER" not in text and "somebody" not in text
 
 
@@ -311,6 +322,11 @@ def test_scores_of_another_adapter_never_reach_the_card(hub: HubDouble, adapter:
     base = write_json(tmp_path / "base.json", evaluation(None))
     assert "scores the base alone" in refused(upload(hub, adapter, *BASE, "--eval", str(base)))
     assert "cannot be read" in refused(upload(hub, adapter, *BASE, "--eval", str(tmp_path / "none.json")))
+
+
+def test_the_manifest_of_other_data_never_reaches_the_card(hub: HubDouble, adapter: Path, tmp_path: Path) -> None:
+    other = write_json(tmp_path / "manifest.json", data_manifest("1" * 64))
+    assert "does not describe the mayor_train.jsonl" in refused(upload(hub, adapter, *BASE, "--manifest", str(other)))
 
 
 def test_an_adapter_without_a_record_of_its_run_says_so_on_its_card(hub: HubDouble, adapter: Path) -> None:

@@ -90,7 +90,9 @@ def test_a_forbidden_command_is_caught_where_it_may_run(line: str) -> None:
     assert may_match(FORCE, Call("Bash", {"command": line}))
 
 
-@pytest.mark.parametrize("line", ["git push", "git push origin main", "echo git push --force", "git push --force --help"])
+@pytest.mark.parametrize(
+    "line", ["git push", "git push origin main", "echo git push --force", "git push --force --help"]
+)
 def test_what_is_not_forbidden_is_left_alone(line: str) -> None:
     assert not may_match(FORCE, Call("Bash", {"command": line}))
 

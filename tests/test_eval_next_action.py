@@ -29,7 +29,9 @@ def judged(recorded: str, predicted: str) -> tuple[dict[str, bool | None], Mista
     return dict(score.metrics), score.mistake
 
 
-COMMANDS = st.sampled_from(["gt hook", "git push -f", "cd x && bd show pe-1", 'bd close x --reason "y z"', "ls | head", "("])
+COMMANDS = st.sampled_from(
+    ["gt hook", "git push -f", "cd x && bd show pe-1", 'bd close x --reason "y z"', "ls | head", "("]
+)
 
 
 @given(st.lists(COMMANDS, min_size=1, max_size=3))
@@ -128,7 +130,9 @@ def write_rows(path: Path, *rows: dict[str, Any]) -> Path:
 
 
 def test_each_trained_reply_is_a_question_with_all_that_was_said_before(tmp_path: Path) -> None:
-    rows, _ = read_rows(write_rows(tmp_path / "t.jsonl", row("s", "a", "b", "c", "d", trained=[False, False, False, True])))
+    rows, _ = read_rows(
+        write_rows(tmp_path / "t.jsonl", row("s", "a", "b", "c", "d", trained=[False, False, False, True]))
+    )
     (question,) = questions(rows)
     assert [m["content"] for m in question.context][1:] == ["a", "b", "c"]
     assert [m["role"] for m in question.context] == ["system", "user", "assistant", "user"]

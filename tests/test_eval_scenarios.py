@@ -5,12 +5,12 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from tests.eval_attacks import attacks
 
 from eval.answer import parse_answer
 from eval.errors import BadInput
 from eval.scenario import ROLES, Role, Scenario, load_scenarios, load_tools, scenario_schema
 from eval.score import argument_fault, score_answer
+from tests.eval_attacks import attacks
 
 SCHEMA = Path(__file__).parents[1] / "eval" / "scenario.schema.json"
 EVERY = [scenario for role in ROLES for scenario in load_scenarios(role).scenarios]
@@ -83,7 +83,9 @@ FAULTS = {
     "truncated": ('{"id": "mayor-x"', "truncated"),
     "misspelt key": (json.dumps(GOOD | {"famly": "x"}), "unknown field `famly`"),
     "two matcher keys": (
-        json.dumps(GOOD | {"expect": {"calls": [{"name": "Bash", "arguments": {"command": {"exact": 1, "regex": "x"}}}]}}),
+        json.dumps(
+            GOOD | {"expect": {"calls": [{"name": "Bash", "arguments": {"command": {"exact": 1, "regex": "x"}}}]}}
+        ),
         "a matcher has one key",
     ),
     "bad regex": (

@@ -40,7 +40,7 @@ RUNS = {
     "A=1 B=2 gt hook 2>&1": ["gt hook"],
     "! gt hook": ["gt hook"],
     "{ gt hook; }": ["gt hook"],
-    "gt ho\\ ok \"a \\\"b\\\"\" 'c'\"d\"": ['gt ho ok a "b" cd'],
+    'gt ho\\ ok "a \\"b\\"" \'c\'"d"': ['gt ho ok a "b" cd'],
     "gt mail send x <<'EOF'\ngt nuke\nEOF": ["gt mail send x"],
     "gt hook <<< 'gt nuke'": ["gt hook"],
 }

@@ -130,7 +130,7 @@ def test_a_lasting_observation_becomes_a_question_and_its_answer(tmp_path: Path)
     assert told.text == f"{LASTING.narrative}\n\n- Groups are hashed\n- The seed is part of the hash"
     assert (told.train, told.chars, told.line, told.file) == (True, len(told.text), 2, str(path))
     assert (made.role, made.origin.source, made.origin.session) == ("knowledge", "observers", "watcher-1")
-    assert fates(drops) == {"watched_event": 1, "used": 1}
+    assert fates(drops) == {"event that the observer was shown": 1, "used": 1}
 
 
 def test_the_lines_of_one_message_are_one_reply_even_with_other_records_between_them(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_the_lines_of_one_message_are_one_reply_even_with_other_records_between_
     )
     (made,), drops = read_all(tmp_path)
     assert made.origin.lines == (1, 3)
-    assert fates(drops) == {"not_a_message": 1, "used": 2}
+    assert fates(drops) == {"not a message": 1, "used": 2}
 
 
 def test_copies_of_a_session_are_read_once(tmp_path: Path) -> None:
@@ -152,14 +152,14 @@ def test_copies_of_a_session_are_read_once(tmp_path: Path) -> None:
     write_session(tmp_path, *records, name="watcher-1.copy1")
     made, drops = read_all(tmp_path)
     assert len(made) == 1
-    assert fates(drops)["copied_record"] == 2
+    assert fates(drops)["copy of a record read before"] == 2
 
 
 def test_two_objects_glued_on_one_line_are_both_read(tmp_path: Path) -> None:
     write_session(tmp_path, json.dumps(event("u1")) + json.dumps(line("assistant", as_xml(LASTING), "a1")))
     made, drops = read_all(tmp_path)
     assert len(made) == 1
-    assert fates(drops) == {"watched_event": 1, "used": 1}
+    assert fates(drops) == {"event that the observer was shown": 1, "used": 1}
 
 
 def test_the_events_of_old_versions_name_the_project_too(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_facts_that_hold_only_for_a_day_are_left_out_with_a_note(tmp_path: Path)
     (made,), _ = read_all(tmp_path)
     assert isinstance(made.messages[1], Assistant)
     assert made.messages[1].text == "- One is slow\n- One is fast"
-    assert [(note.reason, note.count) for note in made.notes] == [("time_bound", 1)]
+    assert [(note.reason, note.count) for note in made.notes] == [("time bound", 1)]
 
 
 def test_what_a_summary_says_was_learned_is_an_answer_and_its_next_steps_are_not(tmp_path: Path) -> None:
@@ -218,8 +218,9 @@ def test_an_observation_made_twice_is_kept_once_and_the_loss_is_weighed(tmp_path
     write_session(tmp_path, line("assistant", as_xml(LASTING) * 2, "a1"))
     (made,), drops = read_all(tmp_path)
     (duplicate,) = [drop for drop in drops if drop.reason == Unfit.DUPLICATE]
-    assert isinstance(made.messages[1], Assistant)
-    assert duplicate.tally == Tally(conversations=1, replies=1, chars=made.messages[1].chars)
+    told = made.messages[1]
+    assert isinstance(told, Assistant)
+    assert duplicate.tally == Tally(conversations=1, replies=1, said=told.chars, chars=told.chars)
     assert fates(drops) == {"duplicate": 0, "used": 1}
 
 

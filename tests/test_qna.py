@@ -119,7 +119,7 @@ def test_a_line_beyond_the_limit_is_skipped_and_the_next_one_is_read(
     monkeypatch.setattr(jsonl, "MAX_LINE", 100)
     path = write(tmp_path / "a.jsonl", {"input": "q" * 500, "output": "a"}, {"input": "q", "output": "a"})
     made, drops = read_all(path)
-    assert [drop.reason for drop in drops] == ["line_too_long", "used"]
+    assert [drop.reason for drop in drops] == ["line too long", "used"]
     assert made[0].origin.lines == (2, 2)
 
 
@@ -143,7 +143,7 @@ def test_a_file_that_must_not_be_read_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", {"input": "q", "output": "a"})
     path.chmod(0)
     _, (drop,) = read_all(path)
-    assert (drop.reason, drop.detail) == ("unreadable_file", "Permission denied")
+    assert (drop.reason, drop.detail) == ("unreadable file", "Permission denied")
 
 
 def test_a_file_that_vanished_is_named(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_a_file_that_vanished_is_named(tmp_path: Path) -> None:
     path.unlink()
     (drop,) = qna.read(unit)
     assert isinstance(drop, Drop)
-    assert (drop.reason, drop.file) == ("unreadable_file", str(path))
+    assert (drop.reason, drop.file) == ("unreadable file", str(path))
 
 
 def test_a_folder_gives_one_unit_a_file_and_a_missing_path_is_one_sentence(tmp_path: Path) -> None:

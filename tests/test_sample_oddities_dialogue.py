@@ -1,9 +1,12 @@
 """Each oddity of a dialogue is really in its file: one small structural check per name of the index."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from data.sample import odd_agents, odd_calls, odd_context, odd_humans, odd_results, odd_turns
 from data.sample.odd_turns import REJECTION, REJECTION_WITH_TEXT
+from data.sample.town import FEWEST_SESSIONS, build_town
 from tests.sample_oddities import Odd, blocks_of, open_oddity, parse, plain_sessions, shows
 
 ACTS = [
@@ -167,10 +170,11 @@ def rewound(odd: Odd) -> bool:
 
 
 def queued(odd: Odd, operations: list[str], recorded: int) -> bool:
-    """The queue's operations, and how often the queued text is recorded as a prompt."""
-    queue = [odd.rows[i] for i in odd.kinds("queue-operation")]
+    """The queue's operations, and whether the queued text is recorded as the prompt after the last of them."""
+    places = odd.kinds("queue-operation")
+    queue = [odd.rows[i] for i in places]
     text = queue[0]["content"]
-    found = [said for _, said in odd.texts("user") if said == text]
+    found = [said for i, said in odd.texts("user") if said == text and places[-1] < i <= places[-1] + 2]
     return [row["operation"] for row in queue] == operations and len(found) == recorded
 
 
@@ -379,6 +383,13 @@ def test_an_entry_names_session_file_role_and_a_sentence(act):
 def test_only_two_oddities_leave_a_call_without_its_result():
     left = {act.name for act in ACTS if open_calls(open_oddity(act.name))}
     assert left == {"call_without_result_at_end", "call_without_result_before_compaction"}
+
+
+@settings(max_examples=4, deadline=None)
+@given(seed=st.integers(0, 2**40))
+def test_every_seed_shows_every_oddity(seed):
+    town = build_town(FEWEST_SESSIONS, seed)
+    assert all(shows(check, open_oddity(name, town)) for name, check in CHECKS.items())
 
 
 def test_the_meta_file_of_a_subagent_lies_beside_it():

@@ -4,9 +4,12 @@ import json
 from itertools import pairwise
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from data.sample.odd_files import REWRITES
 from data.sample.people import TOWN
+from data.sample.town import FEWEST_SESSIONS, build_town
 from tests.sample_oddities import Odd, blocks_of, default_town, open_oddity, parse, plain_sessions, shows
 
 
@@ -140,6 +143,13 @@ def test_the_check_finds_nothing_in_a_plain_session(name):
 
 def test_every_rewrite_is_checked_here():
     assert [rewrite.name for rewrite in REWRITES] == list(CHECKS)
+
+
+@settings(max_examples=4, deadline=None)
+@given(seed=st.integers(0, 2**40))
+def test_every_seed_shows_every_oddity_on_disk(seed):
+    town = build_town(FEWEST_SESSIONS, seed)
+    assert all(shows(check, open_oddity(name, town)) for name, check in CHECKS.items())
 
 
 def test_the_index_is_a_file_of_the_town_and_names_files_that_exist():

@@ -151,7 +151,7 @@ def test_a_terminated_training_still_leaves_its_exit_code(synced: Rig, tmp_path:
 
 def test_the_token_reaches_the_training_and_no_command_line_log_or_file(synced: Rig) -> None:
     token = "hf_" + "Q" * 34
-    done = synced.run("run_train.sh", "pod", "mayor", HF_TOKEN=token)
+    done = synced.run("run_train.sh", "pod", "mayor", settings={"HF_TOKEN": token})
     assert done.returncode == 0, done.stderr
     assert token not in done.stdout + done.stderr
     seen = (synced.remote / "token_seen").read_text().split()[0]
@@ -196,8 +196,10 @@ def test_a_folder_that_is_not_the_rigs_is_never_touched(town: Rig) -> None:
 
 def test_a_changed_and_an_unknown_host_key_stop_everything(town: Rig) -> None:
     changed = {"RIG_KNOWN_HOSTS": str(town.host.folder / "known_hosts_changed")}
-    assert "is not the pinned one" in one_sentence(town.run("sync_data.sh", "pod", **changed))
-    unknown = one_sentence(town.run("sync_data.sh", "pod", RIG_KNOWN_HOSTS=str(town.host.folder / "empty")))
+    assert "is not the pinned one" in one_sentence(town.run("sync_data.sh", "pod", settings=changed))
+    unknown = one_sentence(
+        town.run("sync_data.sh", "pod", settings={"RIG_KNOWN_HOSTS": str(town.host.folder / "empty")})
+    )
     assert "is not pinned yet" in unknown and f"ssh-keyscan -p {town.host.port} 127.0.0.1" in unknown
     assert not town.remote.exists()
 
@@ -205,13 +207,15 @@ def test_a_changed_and_an_unknown_host_key_stop_everything(town: Rig) -> None:
 @pytest.mark.parametrize("script", ["sync_data.sh", "run_train.sh", "pull_adapter.sh"])
 def test_a_wrong_host_port_or_key_is_named_with_the_fix(town: Rig, tmp_path: Path, script: str) -> None:
     role = () if script == "sync_data.sh" else ("mayor",)
-    assert "does not answer" in one_sentence(town.run(script, "pod", *role, RIG_SSH_PORT="1"))
+    assert "does not answer" in one_sentence(town.run(script, "pod", *role, settings={"RIG_SSH_PORT": "1"}))
     assert "no host named nowhere.invalid" in one_sentence(town.run(script, "nowhere.invalid", *role))
     assert "is not a host" in one_sentence(town.run(script, "a b", *role))
     stranger = tmp_path / "ssh_config"
     config = (town.host.folder / "ssh_config").read_text(encoding="utf-8")
     stranger.write_text(config.replace("client_key", "other_host_key"), encoding="utf-8")
-    assert "refuses the login" in one_sentence(town.run(script, "pod", *role, RIG_SSH_CONFIG=str(stranger)))
+    assert "refuses the login" in one_sentence(
+        town.run(script, "pod", *role, settings={"RIG_SSH_CONFIG": str(stranger)})
+    )
 
 
 @pytest.mark.slow
@@ -231,7 +235,7 @@ def test_no_rsync_here_or_there_is_named_with_the_fix(town: Rig, tmp_path: Path)
     tools.mkdir()
     for name in ("bash", "ssh", "sha256sum", "dirname", "cat"):
         (tools / name).symlink_to(f"/usr/bin/{name}")
-    assert "rsync is not installed here" in one_sentence(town.run("sync_data.sh", "pod", PATH=str(tools)))
+    assert "rsync is not installed here" in one_sentence(town.run("sync_data.sh", "pod", settings={"PATH": str(tools)}))
     (tmp_path / "bare").mkdir()
     with open_host(tmp_path / "bare", f"SetEnv PATH={tools}") as bare:
         done = replace(town, host=bare).run("sync_data.sh", "pod")

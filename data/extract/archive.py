@@ -11,18 +11,22 @@ import argparse
 import fcntl
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
-from typing import BinaryIO
+from tempfile import NamedTemporaryFile
+from typing import IO, BinaryIO
 
 import msgspec
 
 EXPIRE_DAYS = 30  # cleanupPeriodDays of Claude Code, counted from a file's last change
 WARN_DAYS = 7
+INDEX = "index.jsonl"
+_LOCK = "lock"
+_TEMPORARY = "being-written-"
+_HEX = 64  # digits of a hash
 _CHUNK = 1 << 20
 _SECONDS_A_DAY = 86_400
 
@@ -61,6 +65,8 @@ def archive(
         raise ArchiveError(f"{sessions} is not a folder. Give the transcripts' folder with --sessions.")
     if archive_dir.resolve().is_relative_to(sessions.resolve()):
         raise ArchiveError(f"{archive_dir} lies in {sessions}. Choose an archive outside of it with --archive.")
+    if archive_dir.is_dir() and any(archive_dir.iterdir()) and not (archive_dir / _LOCK).exists():
+        raise ArchiveError(f"{archive_dir} holds other files. Choose an empty or new folder with --archive.")
     try:
         with _locked(archive_dir):
             return _archive(sessions, archive_dir, expire_days, time.time() if now is None else now)
@@ -72,7 +78,7 @@ def archive(
 
 def versions(archive_dir: Path) -> dict[str, tuple[Entry, ...]]:
     """Every file's versions, oldest first; the last one is current. Raises ArchiveError where the index is broken."""
-    index = archive_dir / "index.jsonl"
+    index = archive_dir / INDEX
     found: dict[str, tuple[Entry, ...]] = {}
     if not index.is_file():
         return found
@@ -95,7 +101,7 @@ def _archive(sessions: Path, archive_dir: Path, expire_days: int, now: float) ->
     counts = dict.fromkeys(("new", "grown", "rewritten", "unchanged", "expiring", "copied_bytes"), 0)
     unreadable: list[str] = []
     for path in _files(sessions, unreadable):
-        name = path.relative_to(sessions).as_posix()
+        name = os.fsencode(path.relative_to(sessions).as_posix()).decode("utf-8", "backslashreplace")
         try:
             fate, entries = _keep(path, name, known.get(name, ()), archive_dir)
         except _SourceUnreadable as error:
@@ -138,7 +144,7 @@ def _keep(path: Path, name: str, known: tuple[Entry, ...], archive_dir: Path) ->
     last = known[-1] if known else None
     with source:
         stat = os.fstat(source.fileno())
-        if last and (last.size, last.mtime) == (stat.st_size, stat.st_mtime_ns):
+        if last and (last.size, last.mtime) == (stat.st_size, stat.st_mtime_ns) and _has(archive_dir, last):
             return "unchanged", known
         size, digest, beginning = _copy(source, archive_dir, last.size if last else 0)
     entry = Entry(name, size, stat.st_mtime_ns, digest)
@@ -151,25 +157,20 @@ def _keep(path: Path, name: str, known: tuple[Entry, ...], archive_dir: Path) ->
     return "rewritten", (*known, entry)
 
 
+def _has(archive_dir: Path, entry: Entry) -> bool:
+    return object_path(archive_dir, entry.hash).is_file()
+
+
 def _copy(source: BinaryIO, archive_dir: Path, beginning: int) -> tuple[int, str, str]:
     """Store the bytes under their hash. Returns their number, their hash, and the hash of the first `beginning`."""
     whole, first, size = blake2b(digest_size=32), blake2b(digest_size=32), 0
-    handle, temporary = tempfile.mkstemp(dir=archive_dir)  # readable by its owner alone
-    try:
-        with open(handle, "wb") as target:
-            while chunk := _read(source):
-                first.update(chunk[: max(beginning - size, 0)])
-                whole.update(chunk)
-                size += len(chunk)
-                target.write(chunk)
-            target.flush()
-            os.fsync(target.fileno())
-        place = object_path(archive_dir, whole.hexdigest())
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.replace(temporary, place)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with _temporary(archive_dir) as target:
+        while chunk := _read(source):
+            first.update(chunk[: max(beginning - size, 0)])
+            whole.update(chunk)
+            size += len(chunk)
+            target.write(chunk)
+        _commit(target, object_path(archive_dir, whole.hexdigest()))
     return size, whole.hexdigest(), first.hexdigest()
 
 
@@ -181,19 +182,33 @@ def _read(source: BinaryIO) -> bytes:
 
 
 def _write_index(archive_dir: Path, known: dict[str, tuple[Entry, ...]]) -> None:
-    lines = [msgspec.json.encode(entry) + b"\n" for name in sorted(known) for entry in known[name]]
-    handle, temporary = tempfile.mkstemp(dir=archive_dir)
-    with open(handle, "wb") as target:
-        target.writelines(lines)
-        target.flush()
-        os.fsync(target.fileno())
-    os.replace(temporary, archive_dir / "index.jsonl")
+    with _temporary(archive_dir) as target:
+        for name in sorted(known):
+            target.writelines(msgspec.json.encode(entry) + b"\n" for entry in known[name])
+        _commit(target, archive_dir / INDEX)
+
+
+@contextmanager
+def _temporary(archive_dir: Path) -> Iterator[IO[bytes]]:
+    """A file that only its owner can read, and that is gone afterwards unless it was committed."""
+    with NamedTemporaryFile(dir=archive_dir, prefix=_TEMPORARY, delete=False) as target:
+        try:
+            yield target
+        finally:
+            Path(target.name).unlink(missing_ok=True)
+
+
+def _commit(target: IO[bytes], place: Path) -> None:
+    target.flush()
+    os.fsync(target.fileno())
+    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    Path(target.name).replace(place)
 
 
 def _remove_unlisted(archive_dir: Path, known: dict[str, tuple[Entry, ...]]) -> None:
     """Remove the objects that a longer version contains, and what a killed run left, once the index is written."""
     listed = {entry.hash for entries in known.values() for entry in entries}
-    for path in [*archive_dir.glob("objects/*/*"), *archive_dir.glob("tmp*")]:
+    for path in [*archive_dir.glob("objects/??/" + "?" * _HEX), *archive_dir.glob(_TEMPORARY + "*")]:
         if path.name not in listed:
             path.unlink()
 
@@ -203,7 +218,7 @@ def _locked(archive_dir: Path) -> Iterator[None]:
     """One run at a time; a second one waits."""
     archive_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     archive_dir.chmod(0o700)
-    with (archive_dir / "lock").open("w") as lock:
+    with (archive_dir / _LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

@@ -51,18 +51,18 @@ _REJECTED = re.compile(
 class Reason(StrEnum):
     """Why an issue gave no conversation."""
 
-    NOT_AN_ISSUE = "not_an_issue"
-    COPIED_RECORD = "copied_record"
+    NOT_AN_ISSUE = "not an issue"
+    COPIED_RECORD = "copy of a record read before"
     DELETED = "deleted"
     WISP = "wisp"
-    NOT_WORK = "not_work"
-    NOT_CLOSED = "not_closed"
+    NOT_WORK = "not work"
+    NOT_CLOSED = "not closed"
     REOPENED = "reopened"
-    NO_CLOSE_REASON = "no_close_reason"
+    NO_CLOSE_REASON = "no close reason"
     NOISE = "noise"
     REJECTED = "rejected"
-    SHORT_CLOSE_REASON = "short_close_reason"
-    SHORT_DESCRIPTION = "short_description"
+    SHORT_CLOSE_REASON = "short close reason"
+    SHORT_DESCRIPTION = "short description"
 
 
 def units(path: Path, role: str) -> Iterator[Unit]:

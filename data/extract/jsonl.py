@@ -27,10 +27,10 @@ _glued = json.JSONDecoder()
 class LineReason(StrEnum):
     """Why a line of a file gave no object."""
 
-    UNREADABLE_FILE = "unreadable_file"
-    BROKEN_LINE = "broken_line"
-    LINE_TOO_LONG = "line_too_long"
-    NOT_AN_OBJECT = "not_an_object"
+    UNREADABLE_FILE = "unreadable file"
+    BROKEN_LINE = "malformed line"
+    LINE_TOO_LONG = "line too long"
+    NOT_AN_OBJECT = "not an object"
 
 
 class Line(NamedTuple):

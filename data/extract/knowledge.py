@@ -20,7 +20,7 @@ def pair(
     name = ":".join(filter(None, (origin.source, origin.session, key)))
     first, last = origin.lines
     asked = User(question, id=f"{name}:question", file=origin.file, line=first)
-    told = Assistant(answer, id=f"{name}:answer", chars=len(answer), file=origin.file, line=last)
+    told = Assistant(answer, id=f"{name}:answer", said=len(answer), chars=len(answer), file=origin.file, line=last)
     return Conversation(name, origin, (asked, told), role=role or ROLE, notes=notes)
 
 

@@ -51,12 +51,12 @@ class Unfit(StrEnum):
     """Why an observation, or a summary, is not lasting knowledge."""
 
     EMPTY = "empty"
-    NO_SUBJECT = "no_subject"
+    NO_SUBJECT = "no subject"
     SENSITIVE = "sensitive"
-    PASSING_TYPE = "passing_type"
-    NO_LASTING_CONCEPT = "no_lasting_concept"
-    TIME_BOUND = "time_bound"
-    TOO_THIN = "too_thin"
+    PASSING_TYPE = "passing type"
+    NO_LASTING_CONCEPT = "no lasting concept"
+    TIME_BOUND = "time bound"
+    TOO_THIN = "too thin"
     DUPLICATE = "duplicate"
 
 

@@ -36,11 +36,11 @@ FOLDER = "observer-sessions"
 class Reason(StrEnum):
     """Why a record gave no conversation; what an observation was unfit for is named in `Unfit`."""
 
-    NOT_A_MESSAGE = "not_a_message"
-    COPIED_RECORD = "copied_record"
-    WATCHED_EVENT = "watched_event"
-    SYNTHETIC = "synthetic"
-    NO_OBSERVATION = "no_observation"
+    NOT_A_MESSAGE = "not a message"
+    COPIED_RECORD = "copy of a record read before"
+    WATCHED_EVENT = "event that the observer was shown"
+    SYNTHETIC = "written by the client, not the model"
+    NO_OBSERVATION = "no observation"
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -168,7 +168,7 @@ def _outcomes(reply: Reply, path: Path, role: str, contents: set[bytes]) -> Iter
             yield pair(example.question, example.answer, origin=origin, key=key, role=role, notes=example.notes)
             continue
         drop = set_aside(STAGE, example.reason, path, reply.lines[0], example.key, unbooked)
-        weight = Tally(conversations=1, replies=1, chars=len(example.answer))
+        weight = Tally(conversations=1, replies=1, said=len(example.answer), chars=len(example.answer))
         yield msgspec.structs.replace(drop, tally=weight if example.answer else Tally())
         unbooked = 0
 

@@ -24,8 +24,8 @@ FIELDS = (("input", "output"), ("prompt", "response"))
 class Reason(StrEnum):
     """Why a line gave no pair."""
 
-    NO_QUESTION = "no_question"
-    NO_ANSWER = "no_answer"
+    NO_QUESTION = "no question"
+    NO_ANSWER = "no answer"
 
 
 def units(path: Path, role: str) -> Iterator[Unit]:

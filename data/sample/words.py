@@ -8,6 +8,12 @@ from itertools import product
 from random import Random
 from typing import Final
 
+
+def words(text: str) -> tuple[str, ...]:
+    """The words of a text."""
+    return tuple(text.split())
+
+
 RIGS: Final[Mapping[str, str]] = {
     "petals": "pe",
     "harbor": "ha",
@@ -18,24 +24,23 @@ RIGS: Final[Mapping[str, str]] = {
 NAMES: Final = ("rust", "chrome", "nitro", "ember", "flint", "sable", "topaz", "willow")
 SEVERITIES: Final = ("low", "medium", "high", "critical")
 PLUGINS: Final = ("compact", "backup", "reaper", "rebuild")
-MODULES: Final = tuple(
+MODULES: Final = words(
     "parser queue mailer ledger router cache config export search locks reader writer forms pages clock names retry "
     "seed report tokens users groups images videos music badges alerts orders stock prices taxes returns labels "
-    "routes drivers trucks docks cranes tides charts".split()
+    "routes drivers trucks docks cranes tides charts"
 )
 PATHS: Final = (
     *(f"{folder}/{module}.py" for folder, module in product(("src", "src/core", "lib", "tools"), MODULES)),
     *(f"docs/{module}.md" for module in MODULES[::4]),
 )
-VERBS: Final = "drain load seal send flush parse close read lock split open merge find write start stop".split()
-NOUNS: Final = "rows slots mail batch queue page clock token limit route line user cache index table name".split()
+VERBS: Final = words("drain load seal send flush parse close read lock split open merge find write start stop")
+NOUNS: Final = words("rows slots mail batch queue page clock token limit route line user cache index table name")
 SYMBOLS: Final = tuple(
     f"{verb}_{noun}" for (i, verb), (j, noun) in product(enumerate(VERBS), enumerate(NOUNS)) if (i + j) % 2 == 0
 )
 """Every second combination of a verb and a noun; the others are left for questions that the town never asks."""
-SUBJECTS: Final = tuple(
-    f"the {noun}"
-    for noun in "login export cache search queue report page table lock clock router parser form worker log mailer".split()
+SUBJECTS: Final = words(
+    "login export cache search queue report page table lock clock router parser form worker log mailer"
 )
 TROUBLES: Final = (
     "fails",
@@ -63,7 +68,9 @@ TIMES: Final = (
     " with long names",
     " when two users write",
 )
-PROBLEMS: Final = tuple("".join((subject, " ", *end)) for subject, *end in product(SUBJECTS, TROUBLES, TIMES))
+PROBLEMS: Final = tuple(
+    f"the {subject} {trouble}{time}" for subject, trouble, time in product(SUBJECTS, TROUBLES, TIMES)
+)
 LOWEST_ID: Final = 10
 HIGHEST_ID: Final = 799
 

@@ -121,11 +121,17 @@ def bands_and_rows(config: DedupConfig) -> tuple[int, int]:
     """The most selective cut of the signature that still proposes `RECALL` of the pairs at the threshold."""
     best = (config.permutations, 1)
     for rows in range(1, config.permutations + 1):
-        miss = 1 - config.threshold**rows
-        bands = 1 if miss <= 0 else math.ceil(math.log(1 - RECALL) / math.log(miss))
+        bands = _bands_for(config.threshold**rows)
         if bands * rows <= config.permutations:
             best = (bands, rows)
     return best
+
+
+def _bands_for(agreement: float) -> int:
+    """How many bands are needed if two windows agree in one with this probability."""
+    if agreement >= 1:
+        return 1
+    return math.ceil(math.log(1 - RECALL) / math.log1p(-agreement))
 
 
 def _shingles(text: str, size: int) -> NDArray[np.uint32]:

@@ -53,6 +53,7 @@ def _records(stats: Stats) -> Table:
 def _losses(stats: Stats) -> Table:
     table = _table("Replies that are not trained", "stage", "reason", "replies", "calls", "characters", "share")
     table.columns[1].justify = "left"
+    table.columns[1].no_wrap = False
     for loss in stats.losses:
         tally = loss.tally
         numbers = (f"{count:,}" for count in (tally.replies, tally.calls, tally.chars))
