@@ -44,10 +44,18 @@ def obstacles(config: Mapping[str, Any]) -> Iterator[str]:
     for block in (*config["datasets"], *config.get("test_datasets", ())):
         if not Path(block["path"]).is_file():
             yield f"{block['path']}: no such file. Run `make all`, then resolve the recipe again."
+    base = config["base_model"]
+    if is_path(base) and not (Path(base) / "config.json").is_file():
+        yield f"{base}: no model there. `make smoke` makes the tiny base; or name another base_model."
     if find_spec("axolotl") is None:
         yield "Axolotl is not installed in this environment. Run `pip install -r requirements-gpu.txt`."
     elif (keys := gpu_keys(config)) and not has_gpu():
         yield f"This machine has no CUDA GPU, which {', '.join(keys)} needs. Rent one, or add `--with smoke`."
+
+
+def is_path(base_model: str) -> bool:
+    """Whether a model is named by its folder; a name on the hub is OWNER/NAME."""
+    return base_model.startswith(("/", "./", "../", "output/")) or base_model.count("/") > 1
 
 
 def gpu_keys(config: Mapping[str, Any]) -> list[str]:

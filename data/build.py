@@ -6,7 +6,6 @@ A dataset is complete when its manifest is there: it is removed first and writte
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -23,10 +22,10 @@ from data.stages import ORDER, last_stages
 from data.transform.chat_formatter import to_row
 from data.transform.splitter import split_of
 from data.validate import stats
+from data.validate.rows import COMBINED, File, Manifest
 from data.validate.schema import SHOWN, check_files
 from data.workers import Result
 
-ALL = "gastown"
 BUILDING = ".building"
 
 
@@ -34,37 +33,11 @@ class BrokenRows(Exception):
     """Rows that break the contract, one sentence each: a bug of the pipeline, found before it harms."""
 
 
-class FileFact(msgspec.Struct, frozen=True):
-    """What the manifest says of one dataset file."""
-
-    sha256: str
-    rows: int
-    bytes: int
-
-
 class Coverage(msgspec.Struct, frozen=True):
     """Which share (0..1) of what the assistants showed is trained: of their text, and of text and call arguments."""
 
     text: float
     shown: float
-
-
-class Manifest(msgspec.Struct):
-    """The description that makes a dataset a fact. The same input and configuration give the same manifest."""
-
-    version: int
-    sample: bool
-    base_model: str
-    seed: int
-    config_sha256: str
-    input_bytes: int
-    units: int
-    sessions: int
-    rows: dict[str, int]
-    tokens: dict[str, int]
-    trained_tokens: dict[str, int]
-    roles: dict[str, int]
-    files: dict[str, FileFact]
 
 
 class Input(msgspec.Struct, frozen=True):
@@ -76,7 +49,10 @@ class Input(msgspec.Struct, frozen=True):
 
 
 def build(results: Iterable[Result], source: Input, config: DataConfig, out: Path) -> tuple[Manifest, Ledger]:
-    """Build a dataset into a folder from what workers made. Raises LedgerImbalance where something is unaccounted for."""
+    """Build a dataset into a folder from what workers made.
+
+    Raises LedgerImbalance where something is unaccounted for, BrokenRows where a row breaks the contract.
+    """
     with staging_folder(out) as staging:
         ledger = Ledger()
         with Writer(staging, config) as writer:
@@ -153,7 +129,7 @@ class Writer:
         split: Split = split_of(window.origin.group, self.config.seed, self.config.split)
         row = to_row(window)
         line = self.encoder.encode(row)
-        self._write(f"{ALL}_{split}.jsonl", line)
+        self._write(f"{COMBINED}_{split}.jsonl", line)
         self._write(f"{window.role}_{split}.jsonl", line)
         totals = self.per_split.setdefault(split, [0, 0, 0])
         totals[0] += 1
@@ -179,11 +155,10 @@ class Writer:
 def _manifest(writer: Writer, config: DataConfig, source: Input) -> Manifest:
     totals = {split: writer.per_split.get(split, [0, 0, 0]) for split in SPLITS}
     files = {
-        name: FileFact(digest.hexdigest(), writer.rows[name], (writer.folder / name).stat().st_size)
+        name: File(digest.hexdigest(), writer.rows[name], (writer.folder / name).stat().st_size)
         for name, digest in sorted(writer.digests.items())
     }
     return Manifest(
-        version=1,
         sample=source.sample,
         base_model=config.base_model,
         seed=config.seed,
@@ -209,7 +184,7 @@ def _publish(staging: Path, out: Path, manifest: Manifest) -> None:
             stale.unlink()
     names = sorted(path.name for path in staging.iterdir() if path.name != "manifest.json")
     for name in [*names, "manifest.json"]:
-        os.replace(staging / name, out / name)
+        (staging / name).replace(out / name)
 
 
 def coverage(ledger: Ledger) -> Coverage:

@@ -138,9 +138,7 @@ def load_config(path: Path) -> DataConfig:
     try:
         raw = yaml.load(path.read_text("utf-8"), StrictLoader)
     except OSError as error:
-        raise ConfigError(
-            f"{path}: cannot be read ({error.strerror}). Give another file with --config."
-        ) from None
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}). Give another file with --config.") from None
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

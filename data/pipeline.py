@@ -76,7 +76,7 @@ def _run(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config)
     match arguments.command:
         case "validate":
-            return schema.main(sorted(str(path) for path in arguments.out.glob("*_*.jsonl")))
+            return schema.main([str(arguments.out)])
         case "stats":
             return stats.main([str(arguments.out)])
         case "transform":
@@ -121,7 +121,7 @@ def _extract(units: Sequence[Unit], source: Input, config: DataConfig, arguments
                 file.writelines(encoder.encode(item) + b"\n" for item in items)
         write_json(staging / "extracted.json", Extracted(source, ledger))
         for name in (EXTRACTED, "extracted.json"):
-            os.replace(staging / name, arguments.out / name)
+            (staging / name).replace(arguments.out / name)
     print(f"Extracted {ledger.read.conversations} conversations into {arguments.out / EXTRACTED}.")
     return 0
 
@@ -129,7 +129,9 @@ def _extract(units: Sequence[Unit], source: Input, config: DataConfig, arguments
 def _transform(config: DataConfig, arguments: argparse.Namespace) -> int:
     facts = arguments.out / "extracted.json"
     if not facts.is_file():
-        raise SourceError(f"{arguments.out} holds no extracted conversations. Run `python -m data.pipeline extract` first.")
+        raise SourceError(
+            f"{arguments.out} holds no extracted conversations. Run `python -m data.pipeline extract` first."
+        )
     extracted = msgspec.json.decode(facts.read_bytes(), type=Extracted)
     if arguments.dry_run:
         print(f"Would make rows from {arguments.out / EXTRACTED}.")

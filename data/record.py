@@ -72,9 +72,9 @@ class ToolCall(msgspec.Struct, frozen=True):
 class Assistant(msgspec.Struct, frozen=True, tag="assistant"):
     """One reply: all visible blocks of one API message.
 
-    `train` says whether its tokens count in the loss. `said` is the length of its text and `chars` of all that it
-    showed (text and call arguments), as recorded, before any stage changed it; `tokens` is what it adds to the loss, its end-of-turn
-    token included, once the chunker has counted it.
+    `train` says whether its tokens count in the loss. `said` is the length of its text and `chars` that of all it
+    showed (text and call arguments), as recorded, before any stage changed it. `tokens` is what it adds to the
+    loss, its end-of-turn token included, once the chunker has counted it.
     """
 
     text: str

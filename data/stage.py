@@ -131,9 +131,7 @@ def _balance(stage: str, subject: str, came: Tally, accounted: Tally) -> None:
     for unit in units:
         before, after = getattr(came, unit), getattr(accounted, unit)
         if before != after:
-            raise LedgerImbalance(
-                f"stage {stage}, {subject}: {before} {unit} came in, {after} are accounted for"
-            )
+            raise LedgerImbalance(f"stage {stage}, {subject}: {before} {unit} came in, {after} are accounted for")
 
 
 def check(ledger: Ledger, order: Sequence[str]) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from data.build import Manifest, coverage
+from data.build import coverage
 from data.config import DataConfig
 from data.extract.unit import Unit
 from data.record import SPLITS, Tally
 from data.stage import Ledger
+from data.validate.rows import Manifest
 
 TOWN_ROLES = ("mayor", "deacon", "boot", "dog", "witness", "refinery", "polecat", "crew")
 
@@ -54,7 +55,7 @@ def _rows(manifest: Manifest, role: str, split: str) -> str:
 def _sentences(manifest: Manifest, ledger: Ledger, config: DataConfig, out: Path) -> Iterator[str]:
     records = sum(sum(fates.values()) for fates in ledger.records.values())
     used = sum(fates.get("used", 0) for fates in ledger.records.values())
-    yield f"Read {records:,} records of {manifest.sessions:,} sessions; {used:,} are in conversations, the rest is named."
+    yield f"Read {records:,} records of {manifest.sessions:,} sessions; {used:,} made conversations, the rest is named."
     share = coverage(ledger)
     yield (
         f"{share.text:.1%} of the assistants' text ({share.shown:.1%} with the arguments of their calls) is trained,"

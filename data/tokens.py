@@ -55,9 +55,7 @@ class Frame(msgspec.Struct, frozen=True):
 class TokenCounter:
     """Counts and cuts texts. Holds the loaded tokenizer; safe to build once per process."""
 
-    def __init__(
-        self, name: str, tokenizer: Tokenizer, joints: tuple[str, str, str, str, str], nfc: bool
-    ) -> None:
+    def __init__(self, name: str, tokenizer: Tokenizer, joints: tuple[str, str, str, str, str], nfc: bool) -> None:
         self.name = name
         self._tokenizer = tokenizer
         self._nfc = nfc
@@ -81,7 +79,7 @@ class TokenCounter:
         return self.counts([text])[0]
 
     def cut_middle(self, texts: Sequence[str], budget: int) -> list[str]:
-        """The texts, each over the budget (tokens) with its middle replaced by a marker that says how much is missing."""
+        """The texts; one over the budget (tokens) has its middle replaced by a marker that says how much is missing."""
         cut = list(texts)
         # A token is at least one byte, so only longer texts need a look.
         suspects = [i for i, text in enumerate(texts) if len(text) > budget or len(text.encode()) > budget]
@@ -137,28 +135,20 @@ def read_joints(name: str, locate: Callable[[str], Path]) -> tuple[str, str, str
 
     config = json.loads(locate("tokenizer_config.json").read_text("utf-8"))
     template = config.get("chat_template") or locate("chat_template.jinja").read_text("utf-8")
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols]
-    )
+    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
     speakers: tuple[Speaker, ...] = ("system", "user", "assistant", "user", "assistant")
     messages = [{"role": who, "content": text} for who, text in zip(speakers, _PROBE, strict=True)]
     specials = {key: config[key] for key in ("bos_token", "eos_token") if isinstance(config.get(key), str)}
-    rest = environment.from_string(template).render(
-        messages=messages, add_generation_prompt=False, **specials
-    )
+    rest = environment.from_string(template).render(messages=messages, add_generation_prompt=False, **specials)
     joints = []
     for text in _PROBE:
         joint, found, rest = rest.partition(text)
         if not found:
-            raise TokenizerNotFound(
-                f"The chat template of {name} does not show every message; it cannot be counted."
-            )
+            raise TokenizerNotFound(f"The chat template of {name} does not show every message; it cannot be counted.")
         joints.append(joint)
     opening, first_user, to_assistant, next_user, second_assistant = joints
     if second_assistant != to_assistant:
-        raise TokenizerNotFound(
-            f"The chat template of {name} depends on the position of a turn; it cannot be counted."
-        )
+        raise TokenizerNotFound(f"The chat template of {name} depends on the position of a turn; it cannot be counted.")
     return opening, first_user, to_assistant, next_user, rest
 
 

@@ -96,7 +96,7 @@ class DataFile(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """The parts of a dataset's manifest.json that a card may tell: how many sessions, and whether they were invented."""
+    """What a card may tell of a dataset's manifest.json: how many sessions, and whether they were invented."""
 
     sample: bool
     sessions: int

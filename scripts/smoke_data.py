@@ -16,6 +16,7 @@ from configs.strict_yaml import ConfigError, load_mapping
 
 # Tokens of the tiny base. Windows stay below smoke.yml's sequence_len; a long result or text is cut as in a real run.
 WINDOWS = {
+    "pairs": 2,
     "max_tokens": 768,
     "result_tokens": 96,
     "step_tokens": 320,

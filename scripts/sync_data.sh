@@ -37,8 +37,8 @@ list_code() {
   git ls-files -z | while IFS= read -r -d '' path; do [[ ! -f $path ]] || printf '%s\0' "$path"; done >"$WORK/code"
   [[ -s $WORK/code ]] || fail "git tracks no file here, so there is no code to send. Run: git add ."
   local untracked
-  untracked=$(git ls-files --others --exclude-standard | head -n 3 | paste -sd ' ')
-  [[ -z $untracked ]] || say "not sent, because git does not track them: $untracked ... ('git add' them if the training needs them)"
+  mapfile -t untracked < <(git ls-files --others --exclude-standard)
+  ((${#untracked[@]} == 0)) || say "not sent, because git does not track them: ${#untracked[@]} files, such as ${untracked[0]} ('git add' what the training needs)"
 }
 
 list_data() {

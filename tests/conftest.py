@@ -6,11 +6,16 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # A test never reaches a hub, and never sends telemetry.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("AXOLOTL_DO_NOT_TRACK", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Machines differ in speed; how fast something is belongs in a benchmark, not in a property.
+settings.register_profile("repository", deadline=None)
+settings.load_profile("repository")
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -200,6 +200,13 @@ class HubHandler(BaseHTTPRequestHandler):
                 del repository.files[value["path"]]
 
     # --- downloads -----------------------------------------------------------------------------------------------
+    def answer_tree(self, body: bytes, repo: str, revision: str) -> None:
+        files = self.readable(repo).files
+        found = [
+            {"type": "file", "path": name, "oid": git_oid(files[name]), "size": len(files[name])} for name in files
+        ]
+        self.send(200, found)
+
     def answer_resolve(self, body: bytes, repo: str, revision: str, path: str) -> None:
         found = self.readable(repo)
         if path not in found.files:
@@ -217,6 +224,7 @@ ROUTES = (
     ("POST", rf"/{REPOSITORY}\.git/info/lfs/objects/batch", "answer_batch"),
     ("PUT", "/lfs/(?P<oid>[0-9a-f]{64})", "answer_put"),
     ("POST", "/lfs-verify", "answer_verify"),
+    ("GET", f"/api/models/{REPOSITORY}/tree/(?P<revision>[^/]+)", "answer_tree"),
     ("GET HEAD", f"/{REPOSITORY}/resolve/(?P<revision>[^/]+)/(?P<path>.+)", "answer_resolve"),
 )
 

@@ -46,7 +46,7 @@ def test_a_misspelt_key_is_always_found_and_the_right_one_proposed(
         ("warmup_steps: 5", "1: `warmup_steps` and `warmup_ratio` exclude each other. Remove one."),
         ("flash_attention: true", "1: `flash_attention` is the old name of `attn_implementation`"),
         ("save_steps: 0.25", "1: `load_best_model_at_end` needs a `save_steps` that is a multiple of `eval_steps`."),
-        ("test_datasets: null", "configs/roles/mayor.yml:3: `early_stopping_patience` needs `test_datasets`. Add them, or remove it."),
+        ("test_datasets: null", "configs/roles/mayor.yml:3: `early_stopping_patience` needs `test_datasets`."),
     ],
 )  # fmt: skip
 def test_one_mistake_is_one_sentence_with_its_line(tmp_path: Path, text: str, problem: str) -> None:

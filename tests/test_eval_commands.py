@@ -88,9 +88,9 @@ def test_a_better_adapter_is_better_with_an_interval_above_zero() -> None:
     base = run_bench(Scripted(silent))
     adapter = run_bench(Scripted(GOLDS.__getitem__), label="output/adapters/mayor")
     text = shown(print_comparison, base, adapter)
-    everyone = next(line for line in text.splitlines() if line.startswith("all"))
+    everyone = next(line for line in text.splitlines() if line.split()[:1] == ["all"])
     assert "+92 % [" in everyone and "55 / 0 / 5" in everyone and everyone.rstrip().endswith("better")
-    mayor = next(line for line in text.splitlines() if line.startswith("mayor"))
+    mayor = next(line for line in text.splitlines() if line.split()[:1] == ["mayor"])
     assert mayor.rstrip().endswith("better *")
     worse = shown(print_comparison, adapter, base)
     assert "worse" in worse and "0 / 55 / 5" in worse

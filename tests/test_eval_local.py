@@ -1,5 +1,6 @@
 """Models on this machine, through lm-eval's hf class: a random tiny Qwen2 and LoRA adapters made for it."""
 
+import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -17,8 +18,8 @@ from tests.eval_models import make_adapter, make_base
 from tests.test_eval_commands import CONFIG
 from tests.test_eval_next_action import bash, row, write_rows
 
-pytestmark = pytest.mark.slow
-pytest.importorskip("lm_eval")
+HAS_LM_EVAL = importlib.util.find_spec("lm_eval") is not None
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not HAS_LM_EVAL, reason="needs requirements-gpu.txt")]
 SYSTEM = {"role": "system", "content": "[GAS TOWN ROLE: mayor] You work."}
 
 

@@ -150,9 +150,8 @@ def test_a_faulty_row_is_named_with_its_line(tmp_path: Path, line: str) -> None:
 class Scripted:
     """A model that answers from a list and has room for a few messages."""
 
-    facts: dict[str, Any] = {"backend": "scripted"}
-
     def __init__(self, answers: Sequence[str], messages: int = 99) -> None:
+        self.facts: dict[str, Any] = {"backend": "scripted"}
         self._answers, self._messages = answers, messages
 
     def room(self, conversation: Conversation) -> int:

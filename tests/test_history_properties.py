@@ -14,7 +14,9 @@ from data.extract import sessions
 from data.record import Assistant, Conversation, Drop, Tool
 from tests.transcripts import Script, read_all
 
-STEPS = st.lists(st.sampled_from(["human", "says", "call", "parallel", "orphan", "progress", "compact", "clear", "queue"]))
+STEPS = st.lists(
+    st.sampled_from(["human", "says", "call", "parallel", "orphan", "progress", "compact", "clear", "queue"])
+)
 
 
 def write(steps: list[str], folder: Path) -> list[str]:
@@ -110,7 +112,9 @@ def test_a_broken_line_costs_no_other_record_and_no_traceback(steps: list[str], 
 WRONG = st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=5), st.lists(st.integers(), max_size=2))
 
 
-@given(st.sampled_from(sorted({"type", "uuid", "parentUuid", "sessionId", "timestamp", "cwd", "message", "isMeta"})), WRONG)
+@given(
+    st.sampled_from(sorted({"type", "uuid", "parentUuid", "sessionId", "timestamp", "cwd", "message", "isMeta"})), WRONG
+)
 @settings(deadline=None)
 def test_a_wrong_type_in_any_field_is_a_named_record_not_a_crash(field: str, value: object) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -178,7 +178,7 @@ def test_facts_that_hold_only_for_a_day_are_left_out_with_a_note(tmp_path: Path)
     (made,), _ = read_all(tmp_path)
     assert isinstance(made.messages[1], Assistant)
     assert made.messages[1].text == "- One is slow\n- One is fast"
-    assert [(note.reason, note.count) for note in made.notes] == [("time bound", 1)]
+    assert [(note.reason, note.count) for note in made.notes] == [("time-bound observation", 1)]
 
 
 def test_what_a_summary_says_was_learned_is_an_answer_and_its_next_steps_are_not(tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_an_observation_made_twice_is_kept_once_and_the_loss_is_weighed(tmp_path
     told = made.messages[1]
     assert isinstance(told, Assistant)
     assert duplicate.tally == Tally(conversations=1, replies=1, said=told.chars, chars=told.chars)
-    assert fates(drops) == {"duplicate": 0, "used": 1}
+    assert fates(drops) == {"repeated observation": 0, "used": 1}
 
 
 RECORDS = {

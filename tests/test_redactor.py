@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from data.config import ConfigError, RedactConfig
 from data.record import Assistant, Conversation, Origin, System, Tool, ToolCall, User
-from data.transform.redact_names import names_in_path
+from data.transform.redact_names import names_in_path, people_of
 from data.transform.redactor import redactor
 
 # Invented values in the real shapes. What a form alone gives away must go without any context.
@@ -218,6 +218,16 @@ def test_names_stay_coherent_and_system_accounts_stay() -> None:
     user = out.split("/")[2]
     assert mark == frozenset()
     assert out == f"cd /Users/{user}/gt && git switch {user}/topic; {user} said so; alexander and relax did not"
+
+
+def test_people_of_all_transcripts_are_known_in_each(tmp_path: Path) -> None:
+    first, second, third = (tmp_path / f"{name}.jsonl" for name in "abc")
+    first.write_text('{"type":"summary"}\n{"cwd":"/Users/vera-nowak/wks","type":"user"}\n')
+    second.write_text('{"cwd": "C:\\\\Users\\\\zoltan\\\\x"}\n')
+    people = people_of([first, second, third, tmp_path])
+    assert people == {"vera-nowak", "zoltan"}
+    (out,) = redactor(CLEAN, people)(talk("merge vera-nowak/topic, says Zoltan"))
+    assert "vera" not in said(out) and "Zoltan" not in said(out)  # type: ignore[arg-type]
 
 
 def test_a_web_route_is_no_home_folder() -> None:

@@ -12,7 +12,9 @@ from data.render import escape, parse_calls, parse_results, render_human, render
 
 TRICKY = st.lists(
     st.one_of(
-        st.sampled_from(["<tool_call>", "</tool_call>", "<tool_result>", "</tool_result>", "<|im_end|>", "<", "\\", "|", "\n"]),
+        st.sampled_from(
+            ["<tool_call>", "</tool_call>", "<tool_result>", "</tool_result>", "<|im_end|>", "<", "\\", "|", "\n"]
+        ),
         st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=4),
     )
 ).map("".join)

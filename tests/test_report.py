@@ -99,7 +99,7 @@ def test_the_page_shows_numbers_drops_and_rows(build: Path) -> None:
     assert {"Splits", "Roles", "Length", "Quality", "Not trained, and why", "What was read", "Rows"} <= set(headings)
     assert page.tags["svg"] == len([h for h in headings if h not in ("What was read", "What was changed", "Rows")])
     assert {"7", "3"} <= set(page.texts["b"])
-    assert {"quality: too short", "extract: synthetic"} <= set(page.texts["label"])
+    assert {"too short", "synthetic", "mayor", "0.7 to 0.8", "to 512"} <= set(page.texts["label"])
     assert page.tags["details"] == 7
     assert any("sample town" in text for text in page.texts["badge"])
 

@@ -163,7 +163,8 @@ def test_the_token_reaches_the_training_and_no_command_line_log_or_file(synced: 
 def test_sync_of_one_role_leaves_other_roles_at_home_and_removes_what_is_gone(town: Rig) -> None:
     assert town.run("sync_data.sh", "pod", "crew").returncode == 0
     assert not (town.remote / "output/datasets/mayor_train.jsonl").exists()
-    assert town.run("sync_data.sh", "pod").returncode == 0
+    assert town.run("sync_data.sh", "pod", "mayor").returncode == 0
+    assert (town.remote / "output/datasets/crew_train.jsonl").exists()
     (town.checkout / "output/datasets/mayor_test.jsonl").unlink()
     (town.checkout / ".gitignore").write_text("output/\n# changed\n", encoding="utf-8")
     (town.remote / "scripts/stale.sh").write_text("", encoding="utf-8")
@@ -185,6 +186,13 @@ def test_a_retrained_adapter_of_the_same_size_replaces_the_old_one(synced: Rig) 
         assert synced.run("pull_adapter.sh", "pod", "mayor").returncode == 0
         assert hashes(mine) == hashes(theirs)
     assert "all equal" in synced.run("pull_adapter.sh", "pod", "mayor").stdout
+
+
+def test_files_that_git_does_not_track_stay_at_home_and_are_mentioned(town: Rig) -> None:
+    (town.checkout / "notes.txt").write_text("mine", encoding="utf-8")
+    done = town.run("sync_data.sh", "pod")
+    assert done.returncode == 0, done.stderr
+    assert "1 files, such as notes.txt" in done.stderr and not (town.remote / "notes.txt").exists()
 
 
 def test_a_folder_that_is_not_the_rigs_is_never_touched(town: Rig) -> None:

@@ -157,12 +157,20 @@ def test_a_lost_parent_is_bridged_by_the_record_before(tmp_path: Path) -> None:
     ("text", "fields", "expected"),
     [
         ("fix it", {}, "prompt: fix it"),
-        ("<command-message>x</command-message>\n<command-name>/fix</command-name>\n<command-args>it</command-args>", {}, "command: /fix it"),
+        (
+            "<command-message>x</command-message>\n<command-name>/fix</command-name>\n<command-args>it</command-args>",
+            {},
+            "command: /fix it",
+        ),
         ("<command-name>/exit</command-name>", {}, Reason.LOCAL_COMMAND),
         ("<local-command-stdout>bye</local-command-stdout>", {}, Reason.LOCAL_COMMAND),
         ("<local-command-caveat>no</local-command-caveat>", {"isMeta": True}, Reason.LOCAL_COMMAND),
         ("<bash-input>ls</bash-input>", {}, "shell: <bash-input>ls</bash-input>"),
-        ("<task-notification>done</task-notification>", {}, "notification: <task-notification>done</task-notification>"),
+        (
+            "<task-notification>done</task-notification>",
+            {},
+            "notification: <task-notification>done</task-notification>",
+        ),
         ("Operation stopped by hook: no", {}, Reason.HOOK_STOP),
         ("<system-reminder>mail</system-reminder>", {}, "reminder: <system-reminder>mail</system-reminder>"),
         ("[from mayor] wake up", {}, "notification: [from mayor] wake up"),
@@ -289,7 +297,9 @@ def test_glued_truncated_and_foreign_lines_are_repaired_or_named(tmp_path: Path)
     lines = path.read_text().splitlines()
     glued = lines[1] + json.dumps({"type": "summary", "summary": "x", "leafUuid": "y"})
     path.write_text("\n".join([lines[0], glued, '{"type": "user", "mess']))
-    (path.parent / "gemini.jsonl").write_text(json.dumps({"sessionId": "g", "messages": [{"type": "gemini"}]}, indent=2))
+    (path.parent / "gemini.jsonl").write_text(
+        json.dumps({"sessionId": "g", "messages": [{"type": "gemini"}]}, indent=2)
+    )
     (path.parent / "noise.jsonl").write_bytes(b"\x00\xff\x00\n[1, 2]\n")
     conversations, drops = read_all(tmp_path)
     assert shape(conversations[0]) == ["prompt: go", "reply: One."]

@@ -41,9 +41,10 @@ def test_a_run_balances_and_counts_what_passed(sizes: list[list[int]]) -> None:
     kept = [reply for outcome in outcomes if isinstance(outcome, Conversation) for reply in replies(outcome)]
     assert weigh(kept).chars == sum(map(sum, sizes)) == ledger.account("empty").went.chars
     assert ledger.account("split").notes == ({"halves": 2 * len(sizes)} if sizes else {})
-    assert sum(isinstance(outcome, Drop) for outcome in outcomes) == ledger.account("empty").left.get(
-        "no message", Tally()
-    ).conversations
+    assert (
+        sum(isinstance(outcome, Drop) for outcome in outcomes)
+        == ledger.account("empty").left.get("no message", Tally()).conversations
+    )
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def test_a_folder_without_a_tokenizer_says_what_to_do(tmp_path: Path) -> None:
 
 def test_an_unknown_base_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path))
-    with pytest.raises(TokenizerNotFound, match="set base_model in configs/data.yml to that folder"):
+    with pytest.raises(TokenizerNotFound, match=r"set base_model in configs/data.yml to that folder"):
         load_counter("someone/else")
 
 

@@ -51,15 +51,15 @@ _REJECTED = re.compile(
 class Reason(StrEnum):
     """Why an issue gave no conversation."""
 
-    NOT_AN_ISSUE = "not an issue"
+    NOT_AN_ISSUE = "without id or title"
     COPIED_RECORD = "copy of a record read before"
     DELETED = "deleted"
     WISP = "wisp"
-    NOT_WORK = "not work"
+    NOT_WORK = "not a work item"
     NOT_CLOSED = "not closed"
     REOPENED = "reopened"
     NO_CLOSE_REASON = "no close reason"
-    NOISE = "noise"
+    NOISE = "closed by a patrol"
     REJECTED = "rejected"
     SHORT_CLOSE_REASON = "short close reason"
     SHORT_DESCRIPTION = "short description"

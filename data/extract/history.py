@@ -135,6 +135,7 @@ class _Builder:
         self.owner: dict[str, str] = {}  # record uuid -> node key
         self.caller: dict[str, str] = {}  # tool_use id -> node key
         self.known = {r.line.uuid: r for r in records if r.line.uuid}
+        self.preserved: dict[str, tuple[int, str]] = {}  # kept tail -> its compaction's place and summary
         for record in records:
             if record.line.type == "assistant":
                 self._reply(record)
@@ -167,12 +168,22 @@ class _Builder:
             self._user(record)
         elif line.type == "system" and line.subtype == "compact_boundary" and line.uuid:
             self._add("boundary", record, ())
+            self._preserve(record)
         elif line.type == "attachment" and (user := queued_command(record)):
             self._add("said", record, (user,))
         elif line.type == "pr-link":
             record.fate = "used"
         else:
             record.fate = _fate_of_other(record)
+
+    def _preserve(self, record: Record) -> None:
+        """A compaction can keep the last messages; what follows them then hangs below the summary."""
+        metadata = record.line.compact_metadata
+        segment = metadata.get("preservedSegment") if isinstance(metadata, dict) else None
+        if isinstance(segment, dict):
+            tail, anchor = segment.get("tailUuid"), segment.get("anchorUuid")
+            if isinstance(tail, str) and isinstance(anchor, str) and anchor in self.known:
+                self.preserved[tail] = record.seq, anchor
 
     def _user(self, record: Record) -> None:
         result = next((b for b in record.blocks if b.type == "tool_result"), None)
@@ -243,6 +254,9 @@ class _Builder:
             above = _above(record, self.known)
             if above is None:
                 return previous if record.line.parent_uuid and not record.before else None
+            place, summary = self.preserved.get(above, (node.seq, ""))
+            if place < node.seq:
+                above = summary
             owner = self.owner.get(above)
             if owner is not None and owner != node.key:
                 return owner

@@ -97,6 +97,4 @@ def command_line(text: str) -> str:
 
 def is_skill_body(record: Record) -> bool:
     """Whether the record is the body that a Skill call loaded: it belongs to that call's result."""
-    return bool(record.line.source_tool_use_id) and any(
-        text_of(b).startswith(SKILL_BODY) for b in record.blocks
-    )
+    return bool(record.line.source_tool_use_id) and any(text_of(b).startswith(SKILL_BODY) for b in record.blocks)

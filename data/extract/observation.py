@@ -50,14 +50,14 @@ _CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
 class Unfit(StrEnum):
     """Why an observation, or a summary, is not lasting knowledge."""
 
-    EMPTY = "empty"
-    NO_SUBJECT = "no subject"
-    SENSITIVE = "sensitive"
-    PASSING_TYPE = "passing type"
-    NO_LASTING_CONCEPT = "no lasting concept"
-    TIME_BOUND = "time bound"
-    TOO_THIN = "too thin"
-    DUPLICATE = "duplicate"
+    EMPTY = "empty observation"
+    NO_SUBJECT = "observation without a subject"
+    SENSITIVE = "sensitive observation"
+    PASSING_TYPE = "observation of a passing kind"
+    NO_LASTING_CONCEPT = "observation without a lasting concept"
+    TIME_BOUND = "time-bound observation"
+    TOO_THIN = "thin observation"
+    DUPLICATE = "repeated observation"
 
 
 class Observation(msgspec.Struct, frozen=True):

@@ -17,9 +17,7 @@ from data.record import ResultStatus
 REJECTED = "The user doesn't want to proceed with this tool use."
 SAID = "To tell you how to proceed, the user said:\n"
 PERSISTED = "<persisted-output>"
-SIDE_FILE_CHARS = (
-    400_000  # the largest persisted output seen was 408,772 characters; more is cut in the middle
-)
+SIDE_FILE_CHARS = 400_000  # the largest persisted output seen was 408,772 characters; more is cut in the middle
 _SAFE_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _ACCEPTED = ("User has approved your plan", "User has approved exiting plan mode")
 

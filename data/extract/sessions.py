@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-
 from data.extract.history import Node, Tree, contract, epochs, live_paths, reply_text, threads, union
 from data.extract.queue import delivered, inject
 from data.extract.transcript import STAGE, Line, Reason, Record, read_records
@@ -43,9 +42,7 @@ def units(folder: Path, role: str = "") -> Iterator[Unit]:
     """
     if not folder.is_dir():
         raise SourceError(f"{folder} is not a folder. Give the folder with your transcripts: --sessions DIR.")
-    projects = sorted(
-        p for p in [folder, *folder.iterdir()] if p.is_dir() and not p.name.endswith(OBSERVER_SUFFIX)
-    )
+    projects = sorted(p for p in [folder, *folder.iterdir()] if p.is_dir() and not p.name.endswith(OBSERVER_SUFFIX))
     for project in projects:
         nested = [] if project == folder else project.glob("*/subagents/**/*.jsonl")
         files = sorted(path for path in [*project.glob("*.jsonl"), *nested] if path.name != "journal.jsonl")
@@ -160,9 +157,7 @@ class _Thread:
             if node.kind == "reply":
                 yield _reply_drop(node, why)
 
-    def _epoch(
-        self, session: str, segment: int, epoch: int, nodes: list[Node]
-    ) -> Iterator[Conversation | Drop]:
+    def _epoch(self, session: str, segment: int, epoch: int, nodes: list[Node]) -> Iterator[Conversation | Drop]:
         messages: list[Message] = []
         if not any(node.kind == "reply" and not _unusable(node) for node in nodes):
             yield from self._set_aside(nodes, Reason.NO_REPLY)

@@ -67,6 +67,7 @@ class Line(msgspec.Struct, rename="camel", gc=False):
     content: Any = None
     data: msgspec.Raw = msgspec.Raw()
     attachment: msgspec.Raw = msgspec.Raw()
+    compact_metadata: Any = None
     message: msgspec.Raw = msgspec.Raw()
     tool_use_result: msgspec.Raw = msgspec.Raw()
 

@@ -163,5 +163,5 @@ ACTS: tuple[Act, ...] = (
     Act(rejected_without_text, "mayor", "Keep the rejection as the result; there is no human text in it."),
     Act(answered_question, "crew", "Keep the answer as the result of the question."),
     Act(text_beside_a_result, "polecat", "Put the text after the result, as a human turn."),
-    Act(prompt_without_an_answer, "deacon", "Keep no turn that ends without an answer of the agent."),
+    Act(prompt_without_an_answer, "deacon", "Invent no reply for the prompt; at most it stands before the next one."),
 )

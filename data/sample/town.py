@@ -127,7 +127,7 @@ def play_town(sessions: int, seed: int, files: dict[str, bytes]) -> Iterator[tup
         if oddity:
             yield oddity.name, index_files(t, written, oddity.reader_must)
         elif role == DEVELOPER and count[role] == 1:
-            must = "Set the session aside: its folder is outside of the town and names no role."
+            must = "Give it no role of the town; its folder is outside of it."
             yield "developer_without_a_town", index_files(t, written, must)
 
 

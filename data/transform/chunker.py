@@ -90,9 +90,7 @@ def chunker(config: WindowConfig, roles: Mapping[str, RoleConfig], counter: Toke
     return chunk
 
 
-def fit_texts(
-    messages: Sequence[Message], config: WindowConfig, counter: TokenCounter
-) -> tuple[list[Message], int]:
+def fit_texts(messages: Sequence[Message], config: WindowConfig, counter: TokenCounter) -> tuple[list[Message], int]:
     """The messages with long results and long human texts cut, and how many were."""
     budgets: dict[int, list[int]] = {}
     for index, message in enumerate(messages):

@@ -35,8 +35,8 @@ _MIX = 0x9E3779B97F4A7C15
 class DropReason(StrEnum):
     """Why a window leaves."""
 
-    EXACT = "exact_duplicate"
-    NEAR = "near_duplicate"
+    EXACT = "exact duplicate"
+    NEAR = "near duplicate"
 
 
 class Fingerprint(msgspec.Struct, frozen=True):

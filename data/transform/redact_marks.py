@@ -50,7 +50,8 @@ def swap(text: bytes, marks: Mapping[bytes, bytes], *, words: bool) -> tuple[byt
         return text, 0
     longest_first = sorted(present, key=lambda value: (-len(value), value))
     end = rb"(?![A-Za-z0-9])" if words else b""
-    pattern = re.compile(SECRET_MARK.pattern + b"|(?:" + b"|".join(map(re.escape, longest_first)) + b")" + end)
+    skip = SECRET_MARK.pattern + b"|" if b"[SECRET:" in text else b""  # a single name alone searches at memory speed
+    pattern = re.compile(skip + b"(?:" + b"|".join(map(re.escape, longest_first)) + b")" + end)
     count = 0
 
     def replacement(match: re.Match[bytes]) -> bytes:

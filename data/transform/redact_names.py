@@ -7,8 +7,10 @@ like a home path (`/home/settings` is a web route), is replaced in paths, branch
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import msgspec
 
@@ -17,6 +19,8 @@ from data.transform.redact_find import OWN, Finding
 from data.transform.redact_marks import PSEUDONYM, pseudonym, swap
 
 _HOME = re.compile(r"(?:/Users/|/home/|[A-Za-z]:[\\/]{1,4}Users[\\/]{1,4})([A-Za-z0-9_][A-Za-z0-9._-]*)")
+_CWD = re.compile(rb'"cwd":\s?("(?:[^"\\]|\\.)*")')
+_OPENING = 1 << 16  # the working folder stands in the first records
 _CHILD = re.compile(rb"[\\/]{1,4}[^\s\\/]")
 _HOME_CHILD = re.compile(
     rb"/(?:\.[a-z]|(?:Desktop|Documents|Downloads|Library|bin|code|dev|git|go|gt|projects?|repos?|src|wks|work(?:space)?s?)(?![\w-]))"
@@ -76,6 +80,22 @@ def names_in_path(path: str) -> frozenset[str]:
     return frozenset(name for match in _HOME.finditer(path) if _is_person(name := match[1].rstrip(".-")))
 
 
+def people_of(transcripts: Iterable[Path]) -> frozenset[str]:
+    """Everybody in whose home folder one of the transcripts was recorded. What cannot be read is left to its reader.
+
+    A pipeline gives them to every conversation, since people name each other: in branches, above all.
+    """
+    people: set[str] = set()
+    for path in transcripts:
+        try:
+            with path.open("rb") as file:
+                found = _CWD.search(file.read(_OPENING))
+            people.update(names_in_path(json.loads(found[1])) if found else ())
+        except (OSError, ValueError):
+            continue
+    return frozenset(people)
+
+
 def learn(text: bytes, findings: Iterable[Finding], known: Iterable[str], always: Iterable[str]) -> Names:
     """Everybody whom a conversation names. `known` are user names from outside, `always` names of the config."""
     certain = {name.lower() for name in known if _is_person(name)}
@@ -119,6 +139,8 @@ def _how_sure(text: bytes, finding: Finding) -> int:
             return 0 if _ROUTE.search(before) and not after.startswith(b"/") else 1
         case "encoded":
             return 1
+        case "account":
+            return 2
         case "author":
             address = re.match(rb" <([^<>\s]+)>?", after)
             return 0 if address and judge.is_nobodys_address(address[1]) else 2

@@ -27,7 +27,7 @@ _ROUNDS = 4  # a replacement may uncover a match that it was part of; the second
 
 
 def redactor(config: RedactConfig, people: Iterable[str] = ()) -> Stage:
-    """The stage for a config. `people` are user names known beforehand, such as `names_in_path` of all folders.
+    """The stage for a config. `people` are user names known beforehand: `people_of` all transcripts.
 
     Raises ConfigError where the literals or an env file of the config cannot be read.
     """

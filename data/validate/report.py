@@ -34,12 +34,12 @@ _ELIDED = re.compile(r"(\[\.\.\. \d+ tokens left out \.\.\.\])")
 
 
 class Bar(msgspec.Struct, frozen=True):
-    """One bar of a chart. `dark` is the part of `value` that is drawn in the colour of trained text."""
+    """One bar of a chart. `trained` is the part of `value` that is drawn in the colour of trained text."""
 
     label: str
     value: float
     note: str
-    dark: float = 0
+    trained: float = 0
 
 
 class Chart(msgspec.Struct, frozen=True):
@@ -85,8 +85,8 @@ def charts(stats: Stats) -> tuple[Chart, ...]:
     made = (
         _weight_chart("Splits", stats.splits.items()),
         _weight_chart("Roles", stats.roles.items()),
-        Chart("Length", "rows by tokens", tuple(_histogram(stats.total.histogram, BIN)), wide=False),
-        Chart("Quality", "rows by quality score", tuple(_histogram(stats.total.quality, 0.1)), wide=False),
+        Chart("Length", "rows by tokens", tuple(_lengths(stats.total)), wide=False),
+        Chart("Quality", "rows by quality score", tuple(_scores(stats.total)), wide=False),
         Chart("Tools", "calls in trained replies", tuple(_counted(stats.total.calls.items()))),
         Chart("Not trained, and why", "characters of replies that were read", tuple(_losses(stats))),
     )
@@ -121,7 +121,7 @@ def _parted(text: str, kind: Kind) -> Iterator[tuple[Kind, str]]:
 
 def _weight_chart(title: str, parts: Iterable[tuple[str, Part]]) -> Chart:
     bars = (Bar(name, part.tokens, _weight(part), part.trained_tokens) for name, part in parts if part.rows)
-    return Chart(title, "tokens; the dark part is trained", tuple(bars))
+    return Chart(title, "tokens; the green part is trained", tuple(bars))
 
 
 def _weight(part: Part) -> str:
@@ -129,10 +129,14 @@ def _weight(part: Part) -> str:
     return f"{part.tokens:,} tokens, {trained} trained, {part.rows:,} rows, {part.sessions:,} sessions"
 
 
-def _histogram(counts: Sequence[int], width: float) -> Iterator[Bar]:
-    """One bar for each bin, labelled with its upper end."""
-    for index, count in enumerate(counts, 1):
-        yield Bar(f"to {round(index * width, 1):,g}", count, f"{count:,}")
+def _lengths(part: Part) -> Iterator[Bar]:
+    for index, count in enumerate(part.histogram, 1):
+        yield Bar(f"to {index * BIN:,}", count, f"{count:,}")
+
+
+def _scores(part: Part) -> Iterator[Bar]:
+    for index, count in enumerate(part.quality):
+        yield Bar(f"{index / 10:g} to {(index + 1) / 10:g}", count, f"{count:,}")
 
 
 def _counted(counts: Iterable[tuple[str, int]]) -> Iterator[Bar]:
@@ -144,11 +148,11 @@ def _counted(counts: Iterable[tuple[str, int]]) -> Iterator[Bar]:
 
 
 def _losses(stats: Stats) -> Iterator[Bar]:
-    """Why replies are not trained, the largest reasons first, beside what was read."""
+    """Why replies are not trained, the largest reasons first, and how much of all that was read each took."""
     for loss in stats.losses:
         size, replies = loss.tally.chars, loss.tally.replies
-        note = f"{share(size, stats.read.chars)} of all, {replies:,} replies"
-        yield Bar(f"{loss.stage}: {plain(loss.reason)}", size, note)
+        counted = f"{replies:,} {'reply' if replies == 1 else 'replies'}"
+        yield Bar(plain(loss.reason), size, f"{share(size, stats.read.chars)} of all, {counted}, in {loss.stage}")
 
 
 def _write(path: Path, text: str) -> None:

@@ -36,9 +36,24 @@ class File(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What a finished build says of itself; of its fields, those that are read here."""
+    """The description that makes a dataset a fact. The same input and configuration give the same manifest.
 
+    `sample` says that the rows are of the invented town. `rows`, `tokens` and `trained_tokens` are by split,
+    `roles` counts rows; `input_bytes` and `units` measure what was read.
+    """
+
+    version: int = 1
     sample: bool = False
+    base_model: str = ""
+    seed: int = 0
+    config_sha256: str = ""
+    input_bytes: int = 0
+    units: int = 0
+    sessions: int = 0
+    rows: dict[str, int] = {}
+    tokens: dict[str, int] = {}
+    trained_tokens: dict[str, int] = {}
+    roles: dict[str, int] = {}
     files: dict[str, File] = {}
 
 

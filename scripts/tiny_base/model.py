@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from scripts.tiny_base.copying import start_copying
-from scripts.tiny_base.texts import TownText, echo_conversations
+from scripts.tiny_base.practice import conversations
+from scripts.tiny_base.texts import TownText
 from scripts.tiny_base.tokenizer import CONTEXT_TOKENS, encode_turns
 
 BATCH: Final = 16
@@ -53,7 +54,7 @@ def pretrain(model: Any, tokenizer: Any, town: TownText, steps: int, seed: int) 
 
     optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK_LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, steps))
-    encoded = [encode_turns(tokenizer, turns) for turns in echo_conversations(town, steps * BATCH, seed)]
+    encoded = [encode_turns(tokenizer, turns) for turns in conversations(town, steps * BATCH, seed)]
     losses: list[float] = []
     model.train()
     for step, batch in enumerate(batches([e for e in encoded if len(e[0]) <= MAX_TOKENS], seed), start=1):

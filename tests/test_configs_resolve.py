@@ -1,0 +1,128 @@
+"""One command turns base, role, overrides and rows into the file that Axolotl takes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from configs.combine import role_names
+from configs.files import CONFIGS
+from configs.resolve import brief, main
+from configs.rows import prepared_name, read_rows
+
+
+def write_rows(root: Path, role: str, split: str, tokens: tuple[int, ...] = (100, 200)) -> Path:
+    """A dataset folder with rows of the given lengths, as far as the recipes look at them."""
+    folder = root / "datasets"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "manifest.json").write_text("{}", encoding="utf-8")
+    rows = [{"conversations": [], "metadata": {"tokens": count, "trained_tokens": count // 2}} for count in tokens]
+    file = folder / f"{role}_{split}.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return file
+
+
+def resolved(root: Path, *arguments: str) -> dict[str, Any]:
+    assert main([*arguments, "--root", str(root)]) == 0
+    config: dict[str, Any] = yaml.safe_load((root / "configs" / f"{arguments[0]}.yml").read_text(encoding="utf-8"))
+    return config
+
+
+@pytest.mark.parametrize("override", [(), ("--with", "smoke"), ("--with", "llama31")])
+@pytest.mark.parametrize("role", role_names())
+def test_every_role_resolves_alone_and_under_each_override(
+    tmp_path: Path, role: str, override: tuple[str, ...]
+) -> None:
+    for split in ("train", "val"):
+        write_rows(tmp_path, role, split)
+    config = resolved(tmp_path, role, *override)
+    assert config["datasets"][0]["path"] == f"{tmp_path}/datasets/{role}_train.jsonl"
+    assert config["dataset_prepared_path"].startswith(f"{tmp_path}/prepared/")
+
+
+def test_other_rows_get_another_cache_and_equal_rows_the_same(tmp_path: Path) -> None:
+    write_rows(tmp_path, "mayor", "train")
+    first = resolved(tmp_path, "mayor")["dataset_prepared_path"]
+    assert resolved(tmp_path, "mayor")["dataset_prepared_path"] == first
+    write_rows(tmp_path, "mayor", "train", (100, 201))
+    assert resolved(tmp_path, "mayor")["dataset_prepared_path"] != first
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "is_other"),
+    [
+        ("sequence_len", 8192, True),
+        ("base_model", "other/model", True),
+        ("learning_rate", 1.0e-5, False),
+        ("lora_r", 8, False),
+    ],
+)
+def test_a_cache_depends_on_what_changes_the_tokens_alone(
+    tmp_path: Path, key: str, value: object, is_other: bool
+) -> None:
+    rows = read_rows(write_rows(tmp_path, "mayor", "train"))
+    config = {"sequence_len": 4096, "base_model": "some/model", "learning_rate": 2.0e-4, "lora_r": 64}
+    assert (prepared_name(config, [rows]) != prepared_name({**config, key: value}, [rows])) == is_other
+
+
+def test_a_role_without_validation_rows_trains_without_evaluation(tmp_path: Path) -> None:
+    write_rows(tmp_path, "boot", "train")
+    config = resolved(tmp_path, "boot")
+    assert "test_datasets" not in config
+    assert "early_stopping_patience" not in config
+
+
+def test_the_changes_against_base_are_printed_like_a_diff(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_rows(tmp_path, "boot", "train")
+    resolved(tmp_path, "boot")
+    said = capsys.readouterr().out
+    assert "  lora_r: 64 -> 16\n" in said
+    assert "  datasets: [output/datasets/gastown_train.jsonl] -> " in said
+    assert "2 rows, 300 tokens (150 trained), about 0 steps" in said
+
+
+def test_a_role_without_sessions_is_told_and_nothing_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_rows(tmp_path, "crew", "train")
+    assert main(["boot", "--root", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert said == f"{tmp_path}/datasets: no sessions of the role boot, so no rows. Roles with rows: crew.\n"
+    assert not (tmp_path / "configs").exists()
+
+
+def test_without_a_dataset_the_command_that_makes_one_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["boot", "--root", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == f"{tmp_path}/datasets: no finished dataset. Run `make all` first.\n"
+
+
+def test_a_row_longer_than_the_sequence_stops_before_the_gpu_is_rented(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write_rows(tmp_path, "mayor", "train", (100, 5000))
+    assert main(["mayor", "--root", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.startswith(f"{file}: its longest row has 5000 tokens, sequence_len is 4096.")
+
+
+def test_a_broken_row_is_named_with_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write_rows(tmp_path, "mayor", "train")
+    with file.open("a", encoding="utf-8") as rows:
+        rows.write("{}\n")
+    assert main(["mayor", "--root", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == f"{file}:3: not a row of the pipeline. Run `make all` again.\n"
+
+
+def test_the_repository_holds_no_recipe_that_nobody_executes() -> None:
+    names = {file.relative_to(CONFIGS).as_posix() for file in CONFIGS.rglob("*.yml") if "packs" not in file.parts}
+    roles = {f"roles/{role}.yml" for role in role_names()}
+    assert names == {"base.yml", "data.yml", "llama31.yml", "smoke.yml"} | roles
+
+
+def test_a_long_value_is_shown_in_brief() -> None:
+    assert brief(None) == "none"
+    assert brief(2.0e-4) == "0.0002"
+    assert len(brief(list(range(100)))) == 80

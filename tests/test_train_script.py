@@ -1,0 +1,60 @@
+"""scripts/train.sh: what it would run, what it refuses, and one real training of a tiny model."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+TRAIN = ROOT / "scripts" / "train.sh"
+
+
+def train(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(TRAIN), *arguments], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("script", ["train.sh", "smoke.sh"])
+def test_the_scripts_are_shellcheck_clean(script: str) -> None:
+    shellcheck = ROOT / ".venv" / "bin" / "shellcheck"
+    command = [str(shellcheck) if shellcheck.exists() else "shellcheck", str(ROOT / "scripts" / script)]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_a_dry_run_prints_the_four_steps_and_does_none(tmp_path: Path) -> None:
+    said = train("mayor", "--with", "smoke", "--root", str(tmp_path), "--dry-run").stdout.splitlines()
+    assert [line.partition(" ")[2] for line in said if " -m " in line] == [
+        f"-m configs.resolve mayor --root {tmp_path} --with smoke",
+        f"-m configs.start_run {tmp_path}/configs/mayor.yml",
+        f"-m configs.check_run {tmp_path}/checkpoints/mayor --adapter {tmp_path}/adapters/mayor",
+    ]
+    assert f"axolotl train {tmp_path}/configs/mayor.yml --launcher python" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--fast",), "train: there is no option --fast."),
+        (("mayor", "crew"), "train: one role at a time: got mayor and crew"),
+        (("mayor", "--with"), "train: --with needs the name of an override"),
+        (("mayor", "--root"), "train: --root needs a folder"),
+    ],
+)
+def test_a_wrong_call_is_one_sentence_and_exit_code_2(arguments: tuple[str, ...], sentence: str) -> None:
+    answer = train(*arguments)
+    assert answer.returncode == 2
+    assert answer.stderr.startswith(sentence)
+
+
+def test_without_a_role_the_usage_is_shown() -> None:
+    answer = train()
+    assert answer.returncode == 2
+    assert "scripts/train.sh mayor" in answer.stderr
+
+
+def test_a_role_without_rows_stops_before_anything_is_trained(tmp_path: Path) -> None:
+    answer = train("mayor", "--root", str(tmp_path))
+    assert answer.returncode == 1
+    assert answer.stderr == f"{tmp_path}/datasets: no finished dataset. Run `make all` first.\n"
+    assert list(tmp_path.iterdir()) == []
