@@ -12,6 +12,7 @@ from pathlib import Path
 from eval.errors import BadInput, one_sentence
 from eval.report import make_console, print_comparison
 from eval.results import RoleBench, read_results
+from eval.targets import same_model
 
 
 def compare(argv: Sequence[str] | None = None) -> int:
@@ -35,9 +36,12 @@ def refuse_unequal(base: RoleBench, adapter: RoleBench) -> None:
         raise BadInput(f"the runs cover {len(base.results)} and {len(adapter.results)} scenarios; {again}.")
     if base.settings != adapter.settings:
         raise BadInput(f"the runs differ in settings ({base.settings} and {adapter.settings}); {again}.")
-    templates = {base.facts.get("template_sha256"), adapter.facts.get("template_sha256")} - {None}
-    if len(templates) > 1:
-        raise BadInput(f"the runs used different chat templates, which alone can change the answers; {again}.")
+    if not same_model(base.facts.get("base_model") or "", adapter.facts.get("base_model") or ""):
+        bases = f"{base.facts.get('base_model')} and {adapter.facts.get('base_model')}"
+        raise BadInput(f"the runs stand on different base models ({bases}); {again}.")
+    for fact in ("backend", "template_sha256"):
+        if base.facts.get(fact) != adapter.facts.get(fact):
+            raise BadInput(f"the runs differ in {fact}, which alone can change the answers; {again}.")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
 
 
 class BadInput(Exception):
@@ -27,6 +28,9 @@ def one_sentence(command: Callable[[Sequence[str] | None], int], argv: Sequence[
     except BadInput as problem:
         print(f"error: {problem}", file=sys.stderr)
         return EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        print("interrupted; no results were written.", file=sys.stderr)
+        return EXIT_INTERRUPTED
 
 
 def read_json(path: Path, made_by: str) -> Any:

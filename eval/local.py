@@ -88,8 +88,11 @@ class LocalModel:
             Instance("generate_until", {}, (self.render(conversation), {**limits, "until": [*stops]}), index)
             for index, conversation in enumerate(conversations)
         ]
-        with quiet_libraries():
-            texts = self._lm.generate_until(requests, disable_tqdm=True) if requests else []
+        try:
+            with quiet_libraries():
+                texts = self._lm.generate_until(requests, disable_tqdm=True) if requests else []
+        except torch.OutOfMemoryError:
+            raise BadInput(f"out of memory with {self._settings.batch_size} at a time; lower --batch-size.") from None
         return [Reply.of(text) for text in texts]
 
     def _adapter_facts(self, adapter: Adapter | None) -> dict[str, Any] | None:

@@ -14,9 +14,10 @@ from pathlib import Path
 import msgspec
 
 from eval.compare import refuse_unequal
-from eval.config import DEFAULT, EvalConfig, load_config
+from eval.config import EvalConfig, load_config
 from eval.errors import one_sentence, sha256, writable, write_json
 from eval.models import Conversation, Model, Settings, open_model, versions
+from eval.options import model_options, positive
 from eval.report import make_console, print_comparison, print_run
 from eval.results import Result, RoleBench, read_results, summarize
 from eval.scenario import ROLES, Scenario, ScenarioFile, known_role, load_scenarios
@@ -90,25 +91,11 @@ def _result(scenario: Scenario, answer: str, truncated: bool) -> Result:
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m eval.role_bench", description=__doc__)
-    parser.add_argument("--model", required=True, help="base, an adapter folder, or http://HOST/v1#NAME")
-    parser.add_argument("--base-model", help="base model; default: the adapter's own, or that of the config")
+    parser = model_options("eval.role_bench", __doc__)
     parser.add_argument("--role", action="append", help=f"one of {', '.join(ROLES)}; may be repeated; default all")
-    parser.add_argument("--config", type=Path, default=DEFAULT, help="system prompts of the roles")
     parser.add_argument("--limit", type=positive, help="only the first N scenarios of each role")
-    parser.add_argument("--max-new-tokens", type=positive, default=256)
-    parser.add_argument("--batch-size", type=positive, default=16)
     parser.add_argument("--compare", type=Path, metavar="BASE.json", help="results to compare with")
-    parser.add_argument("--out", type=Path, required=True, help="results file")
     return parser.parse_args(argv)
-
-
-def positive(text: str) -> int:
-    """A count on a command line."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
-    return value
 
 
 if __name__ == "__main__":

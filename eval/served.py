@@ -53,7 +53,7 @@ class ServedModel:
         _preflight(server, self._lm.header)
         self.facts: dict[str, Any] = {
             "backend": "local-chat-completions",
-            "base_model": server.name,
+            "base_model": None,
             "adapter": None,
             "template_sha256": None,
         }

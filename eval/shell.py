@@ -58,6 +58,10 @@ SYSTEM_PATH = re.compile(r"/(?:usr/)?(?:local/)?s?bin/")
 SHELL_SCRIPT_FLAG = re.compile(r"-[leuxi]*c")
 ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 DURATION = re.compile(r"\d+(?:\.\d+)?[smhd]?")
+# tree-sitter-bash 0.25.1 reads past a table on characters beyond ASCII and may crash the process (its issue 337, open
+# in 2026): they are parsed as their code between two control characters, which are word characters to Bash.
+NOT_PLAIN = re.compile(r"[^\x03-\x7f]")
+CODED = re.compile("\x01([0-9a-f]+)\x02")
 ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 ESCAPED_IN_QUOTES = re.compile(r'\\([\\"$`])')
 
@@ -103,7 +107,8 @@ def commands(script: str) -> tuple[Command, ...]:
 
     A script with a syntax error yields what could be read, none of it certain.
     """
-    root = _parser().parse(script.encode("utf-8", "surrogatepass")).root_node
+    coded = NOT_PLAIN.sub(lambda found: f"\x01{ord(found[0]):x}\x02", script)
+    root = _parser().parse(coded.encode("ascii")).root_node
     found = list(_walk(root, certain=not root.has_error))
     return tuple(_without_shadowed(found, root))
 
@@ -136,13 +141,18 @@ def _list(node: "Node", *, certain: bool) -> Iterator[Command]:
     left, operator, right = node.children[0], node.children[1].type, node.children[-1]
     before = list(_walk(left, certain=certain))
     yield from before
-    stops = any(c.program in {"false", "exit", "return", "test", "["} for c in before) or left.type == "test_command"
+    stops = any(c.program in {"false", "exit", "return", "test", "["} for c in before) or _holds_test(left)
     skippable = operator == "||" or (operator == "&&" and (stops or b"||" in (left.text or b"")))
     yield from _walk(right, certain=certain and not skippable)
 
 
+def _holds_test(node: "Node") -> bool:
+    """Whether `[[ ]]` or `!` is in it: then nobody knows how it ends."""
+    return node.type in {"test_command", "negated_command"} or any(map(_holds_test, node.children))
+
+
 def _writes_file(redirect: "Node") -> bool:
-    text = (redirect.text or b"").decode("utf-8", "replace")
+    text = _text(redirect)
     return ">" in text and not re.search(r">&?\s*(?:/dev/(?:null|stderr|stdout)|\d|-)", text)
 
 
@@ -168,9 +178,14 @@ def _walk_inner(node: "Node") -> Iterator[Command]:
         yield from _walk(node, certain=False)
 
 
+def _text(node: "Node") -> str:
+    """What the node covers in the script."""
+    return CODED.sub(lambda found: chr(int(found[1], 16)), (node.text or b"").decode("ascii"))
+
+
 def _word(node: "Node") -> str:
     """The text that the shell passes on; expansions stay as they are written."""
-    text = (node.text or b"").decode("utf-8", "replace")
+    text = _text(node)
     match node.type:
         case "raw_string":
             return text[1:-1]
@@ -217,7 +232,7 @@ def _wrapped(command: Command) -> tuple[str, ...] | None:
 def _without_shadowed(found: list[Command], root: "Node") -> Iterator[Command]:
     """A program that the script itself defines as a function is no longer that program."""
     defined = {
-        (name.text or b"").decode()
+        _text(name)
         for node in root.children
         if node.type == "function_definition" and (name := node.child_by_field_name("name"))
     }

@@ -57,7 +57,7 @@ def resolve_target(model: str, base_model: str | None, configured_base: str) -> 
     if model == "base":
         return Target("base", base_model or configured_base)
     adapter = read_adapter(Path(model))
-    if base_model is not None and not _same_model(adapter.base_model, base_model):
+    if base_model is not None and not same_model(adapter.base_model, base_model):
         raise BadInput(
             f"{model} was trained on {adapter.base_model}, not on {base_model}; "
             f"give --base-model {adapter.base_model}, or an adapter of {base_model}."
@@ -104,7 +104,8 @@ def shape_fault(shapes: Mapping[str, tuple[int, ...]], config: Mapping[str, Any]
     return None
 
 
-def _same_model(one: str, other: str) -> bool:
+def same_model(one: str, other: str) -> bool:
+    """Whether two names or paths mean the same base model."""
     return one.rstrip("/") == other.rstrip("/") or Path(one).resolve() == Path(other).resolve()
 
 

@@ -17,18 +17,19 @@ import msgspec
 from rich.console import Console
 
 from eval.answer import parse_answer
-from eval.config import DEFAULT, load_config
+from eval.config import load_config
 from eval.errors import BadInput, one_sentence, writable, write_json
 from eval.heldout import Question, fit, questions, read_rows
 from eval.models import Model, Settings, open_model, versions
 from eval.next_action import MEANING, METRICS, Metric, Mistake, canonical_call, score_turn
+from eval.options import model_options, positive
 from eval.report import make_console, make_table, percent
-from eval.role_bench import positive
 from eval.scenario import load_tools
 from eval.statistics import MIN_CLUSTERS, Rate, rate_interval
 from eval.targets import Target, resolve_target
 
 Tools = Mapping[str, dict[str, Any]]
+NO_CALL = "Nothing to do."
 
 
 class Turn(msgspec.Struct, frozen=True):
@@ -44,7 +45,7 @@ class Turn(msgspec.Struct, frozen=True):
 
 
 class ToolUse(msgspec.Struct, frozen=True, tag="tool_use_accuracy", tag_field="kind"):
-    """One run over a dataset file; `floor` is the rate of always doing the most common recorded action."""
+    """One run over a dataset file; `floor` is what always making the most common recorded call scores."""
 
     model: str
     facts: dict[str, Any]
@@ -92,7 +93,7 @@ def measure(
     turns = tuple(
         _turn(question, reply.text, reply.truncated, tools) for question, reply in zip(kept, replies, strict=True)
     )
-    constant = most_common_action(kept)
+    constant = most_common_call(kept)
     return ToolUse(
         model=target.label,
         facts=model.facts,
@@ -115,13 +116,13 @@ def known_tools(asked: Iterable[Question]) -> Tools:
     return {**{name: {} for name in sorted(names)}, **load_tools()}
 
 
-def most_common_action(asked: Iterable[Question]) -> str:
-    """The recorded reply whose calls occur most often, the first of those where several do."""
+def most_common_call(asked: Iterable[Question]) -> str:
+    """The recorded reply with calls that occurs most often up to free text, the first of those where several do."""
     by_action: dict[Any, list[str]] = {}
     for question in asked:
-        calls = parse_answer(question.recorded).calls
-        by_action.setdefault(tuple(map(canonical_call, calls)), []).append(question.recorded)
-    return max(by_action.values(), key=len)[0]
+        if calls := parse_answer(question.recorded).calls:
+            by_action.setdefault(tuple(map(canonical_call, calls)), []).append(question.recorded)
+    return max(by_action.values(), key=len)[0] if by_action else NO_CALL
 
 
 def rates(turns: Iterable[Turn]) -> dict[Metric, Rate]:
@@ -143,7 +144,7 @@ def print_run(run: ToolUse, console: Console) -> None:
         floor = f"{100 * run.floor[metric]:.0f} %" if metric in run.floor else "-"
         table.add_row(metric, percent(rate), floor, str(rate.units), MEANING[metric])
     console.print(table)
-    console.print("Floor: always the most common recorded action. Clusters: sessions.")
+    console.print("Floor: always the most common recorded call. Clusters: sessions.")
     if len(run.sessions) < MIN_CLUSTERS:
         console.print(f"Too few: {len(run.sessions)} sessions; a claim needs {MIN_CLUSTERS}, better 30.")
     for kind, count in Counter(run.mistakes).most_common():
@@ -180,15 +181,9 @@ def _numbers(rate: Rate) -> dict[str, float]:
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m eval.tool_use_accuracy", description=__doc__)
-    parser.add_argument("--model", required=True, help="base, an adapter folder, or http://HOST/v1#NAME")
-    parser.add_argument("--base-model", help="base model; default: the adapter's own, or that of the config")
+    parser = model_options("eval.tool_use_accuracy", __doc__)
     parser.add_argument("--data", type=Path, required=True, help="held-out rows, output/datasets/ROLE_test.jsonl")
-    parser.add_argument("--config", type=Path, default=DEFAULT, help="names the base model")
     parser.add_argument("--limit", type=positive, help="only the first N replies")
-    parser.add_argument("--max-new-tokens", type=positive, default=256)
-    parser.add_argument("--batch-size", type=positive, default=16)
-    parser.add_argument("--out", type=Path, required=True, help="results file")
     return parser.parse_args(argv)
 
 

@@ -30,7 +30,7 @@ step() { # step "what happens" COMMAND...
 
 "$dry_run" || rm -rf "$root"
 step "A town of agents talks" \
-  "$python" -m data.sample --out "$root/town"
+  "$python" -m data.sample --out "$root/town" --sessions 1200
 step "Its transcripts become general text" \
   "$python" -m data.pipeline all --sessions "$root/town/projects" --out "$root/general"
 step "A tiny base learns to speak, and no role" \

@@ -7,6 +7,7 @@ roles, sources and every other limit stay those of a real run.
 import argparse
 import sys
 from pathlib import Path
+from typing import Final
 
 import yaml
 
@@ -14,10 +15,12 @@ from configs.combine import merge
 from configs.files import CONFIGS, shown, write_text
 from configs.strict_yaml import ConfigError, load_mapping
 
-# Tokens of the tiny base. Windows stay below smoke.yml's sequence_len; a long result or text is cut as in a real run.
-WINDOWS = {
+# Sizes in tokens of the tiny base. One request with what follows fits into a window of two pairs, and no window repeats
+# an earlier one: so small a model reads one thing at a time. Longer texts and results are cut as in a real run.
+WINDOWS: Final = {
     "pairs": 2,
-    "max_tokens": 768,
+    "overlap": 0.0,
+    "max_tokens": 512,
     "result_tokens": 96,
     "step_tokens": 320,
     "human_tokens": 160,

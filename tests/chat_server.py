@@ -18,14 +18,14 @@ def says(text: str | None, **more: Any) -> Choice:
 
 @contextmanager
 def chat_server(
-    answer: Callable[[list[dict[str, str]]], Choice], model: str = "mayor"
+    answer: Callable[[list[dict[str, str]]], Choice], model: str = "mayor", greeting: int = 200
 ) -> Iterator[tuple[str, list[Any]]]:
-    """Serves `answer(messages)`; yields the address with the model's name, and the list of request bodies."""
+    """Serves `answer(messages)`, and the list of models with status `greeting`; yields the address with the model's name, and the list of request bodies."""
     requests: list[Any] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self._send(200, {"data": [{"id": model}]})
+            self._send(greeting, {"data": [{"id": model}]})
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

@@ -32,8 +32,8 @@ GOLDS = {s.messages[-1].content: s.gold for role in ROLES for s in load_scenario
 class Scripted:
     """A model whose answer is a function of the last message."""
 
-    def __init__(self, answer: Callable[[str], str], template: str = "t") -> None:
-        self.facts: dict[str, Any] = {"backend": "scripted", "template_sha256": template}
+    def __init__(self, answer: Callable[[str], str], **facts: str) -> None:
+        self.facts: dict[str, Any] = {"backend": "scripted", "base_model": "b", "template_sha256": "t", **facts}
         self._answer = answer
 
     def room(self, conversation: Conversation) -> int | None:
@@ -112,9 +112,11 @@ def write(folder: Path, name: str, run: RoleBench) -> str:
     [
         (run_bench(Scripted(silent), ["mayor"]), "other roles, scenarios or system prompts"),
         (run_bench(Scripted(silent), limit=2), "60 and 12 scenarios"),
-        (run_bench(Scripted(silent, template="u")), "different chat templates"),
+        (run_bench(Scripted(silent, template_sha256="u")), "differ in template_sha256"),
+        (run_bench(Scripted(silent, backend="hf")), "differ in backend"),
+        (run_bench(Scripted(silent, base_model="x")), "different base models (b and x)"),
     ],
-    ids=["roles", "limit", "template"],
+    ids=["roles", "limit", "template", "backend", "base"],
 )
 def test_runs_under_other_conditions_are_not_compared(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], other: RoleBench, said: str

@@ -16,7 +16,7 @@ from eval.models import Conversation, Reply, Settings
 from eval.next_action import Mistake, canonical_call, effective_tools, score_turn
 from eval.scenario import load_tools
 from eval.targets import Target
-from eval.tool_use_accuracy import measure, most_common_action
+from eval.tool_use_accuracy import measure, most_common_call
 from tests.eval_attacks import call_text
 
 
@@ -26,7 +26,7 @@ def bash(command: str, **more: object) -> str:
 
 def judged(recorded: str, predicted: str) -> tuple[dict[str, bool | None], Mistake | None]:
     score = score_turn(parse_answer(recorded), parse_answer(predicted), load_tools())
-    return dict(score.metrics), score.mistake
+    return {str(metric): value for metric, value in score.metrics.items()}, score.mistake
 
 
 COMMANDS = st.sampled_from(
@@ -191,6 +191,6 @@ def test_a_run_counts_by_session_and_shows_the_floor_of_one_constant_action(tmp_
     assert [turn.answer for turn in run.turns] == answers
 
 
-def test_the_most_common_action_ignores_free_text(tmp_path: Path) -> None:
+def test_the_most_common_call_ignores_free_text(tmp_path: Path) -> None:
     rows = row("one", "a", bash("gt prime"), "b", bash("gt hook"), "c", bash("gt hook", description="x"))
-    assert most_common_action(asked(tmp_path, rows)) == bash("gt hook")
+    assert most_common_call(asked(tmp_path, rows)) == bash("gt hook")

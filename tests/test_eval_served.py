@@ -91,6 +91,22 @@ def test_a_server_that_is_down_or_serves_another_model_is_named(
     assert not requests
 
 
+@pytest.mark.parametrize(("status", "said"), [(401, "set OPENAI_API_KEY"), (500, "look at the server's log")])
+def test_a_server_that_refuses_at_the_door_is_named_with_the_fix(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], status: int, said: str
+) -> None:
+    with chat_server(gold, greeting=status) as (address, requests):
+        assert one_sentence(role_bench, command(tmp_path, address)) == 2
+    assert f"answers {status}; {said}" in capsys.readouterr().err
+    assert not requests
+
+
+def test_a_server_that_lists_no_models_is_asked_all_the_same(tmp_path: Path) -> None:
+    with chat_server(gold, greeting=404) as (address, _):
+        assert one_sentence(role_bench, command(tmp_path, address, "--role", "mayor")) == 0
+    assert read_results(tmp_path / "out.json").summary["mayor"]["passed"] == 1
+
+
 def test_the_key_comes_from_the_environment_and_goes_nowhere_else(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

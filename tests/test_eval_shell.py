@@ -27,6 +27,16 @@ def test_any_text_can_be_read(script: str) -> None:
     assert all(command.words for command in commands(script))
 
 
+@pytest.mark.parametrize("script", ["{\U00031860", "f\U0010fffd() { gt hook; }", "cat <<\u4e16\ngt\n\u4e16"])
+def test_text_beyond_ascii_never_reaches_the_parser(script: str) -> None:
+    # The first is the reproduction of a crash of the process in tree-sitter-bash 0.25.1, as luck has it.
+    for copies in range(1, 40):
+        commands("\n" * copies + script)
+    assert [c.words for c in commands("gt mail send m\u00e4yor/ -s '\U00031860\x01'")] == [
+        ("gt", "mail", "send", "m\u00e4yor/", "-s", "\U00031860\x01")
+    ]
+
+
 RUNS = {
     "gt hook": ["gt hook"],
     "cd /work && gt hook": ["cd /work", "gt hook"],
@@ -60,6 +70,8 @@ DOES_NOT_RUN = [
     "test -f x && gt hook",
     "[[ -f x ]] && gt hook",
     "true || gt a && gt hook",
+    "! true && gt hook",
+    "( ! true ) && gt hook",
     "exit 0; gt hook",
     "exit 0\ngt hook",
     "x=$(gt hook)",

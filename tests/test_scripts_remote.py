@@ -17,15 +17,19 @@ from tests.loopback_host import MISSING, WHY_SKIP, LoopbackHost, Rig, open_host,
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=WHY_SKIP)
 
-# Writes what a real run leaves: some log lines, then an adapter. STEPS and RC come from the override's name.
+# Writes what a real run leaves: some log lines, then an adapter. The override's name says how many steps, whether it
+# waits half-way until a test lets it go on, and with which exit code it fails.
 TRAIN = r"""#!/usr/bin/env bash
 set -euo pipefail
-role=$1 steps=2 rc=0
+role=$1 steps=2 hold=0 rc=0
 while (($# > 1)); do
-  case $3 in steps=*) steps=${3#steps=} ;; fail=*) rc=${3#fail=} ;; esac
+  case $3 in steps=*) steps=${3#steps=} ;; hold=*) steps=${3#hold=} hold=$((steps / 2)) ;; fail=*) rc=${3#fail=} ;; esac
   shift 2
 done
-for ((step = 1; step <= steps; step++)); do echo "step $step of $steps"; sleep 0.2; done
+for ((step = 1; step <= steps; step++)); do
+  echo "step $step of $steps"
+  ((step != hold)) || for _ in {1..600}; do [[ ! -f go ]] || break; sleep 0.1; done
+done
 printf '%s' "${HF_TOKEN:-none}" | sha256sum > token_seen
 ((rc == 0)) || { echo "loss is not finite"; exit "$rc"; }
 mkdir -p "output/adapters/$role"
@@ -57,10 +61,10 @@ def hashes(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def wait_for(condition: Path, seconds: float = 10) -> None:
+def wait_for_line(log: Path, line: str, seconds: float = 30) -> None:
     end = time.monotonic() + seconds
-    while not condition.exists():
-        assert time.monotonic() < end, f"{condition.name} did not appear within {seconds} s"
+    while not (log.exists() and line in log.read_text(encoding="utf-8").splitlines()):
+        assert time.monotonic() < end, f"{line!r} did not appear in {log.name} within {seconds} s"
         time.sleep(0.05)
 
 
@@ -87,29 +91,39 @@ def test_sync_train_and_pull_bring_the_same_bytes_home(synced: Rig) -> None:
 
 @pytest.mark.slow
 def test_a_killed_client_does_not_stop_the_training_and_attach_shows_all_of_it(synced: Rig, tmp_path: Path) -> None:
-    client = synced.popen("run_train.sh", "pod", "mayor", "--with", "steps=20", output=tmp_path / "first.log")
-    wait_for(synced.remote / ".rig/mayor/train.log")
-    time.sleep(1)
+    client = held(synced, tmp_path / "client.log")
     os.killpg(client.pid, signal.SIGKILL)
     client.wait(10)
-    assert "step 20 of 20" not in (tmp_path / "first.log").read_text(encoding="utf-8")
+    (synced.remote / "go").touch()
     again = synced.run("run_train.sh", "pod", "mayor", "--attach")
     assert again.returncode == 0, again.stderr
-    steps = [line for line in again.stdout.splitlines() if line.startswith("step ")]
-    assert steps == [f"step {step} of 20" for step in range(1, 21)]
+    assert steps_in(again.stdout) == ALL_STEPS
+    assert steps_in((tmp_path / "client.log").read_text(encoding="utf-8")) == ALL_STEPS[:5]
 
 
 @pytest.mark.slow
 def test_a_dropped_connection_is_picked_up_where_the_log_was_left(synced: Rig, tmp_path: Path) -> None:
-    log = tmp_path / "client.log"
-    client = synced.popen("run_train.sh", "pod", "mayor", "--with", "steps=15", output=log)
-    wait_for(synced.remote / ".rig/mayor/train.log")
-    time.sleep(1)
+    client = held(synced, tmp_path / "client.log")
     synced.host.drop_connections()
-    assert client.wait(30) == 0
-    text = log.read_text(encoding="utf-8")
+    (synced.remote / "go").touch()
+    assert client.wait(60) == 0
+    text = (tmp_path / "client.log").read_text(encoding="utf-8")
     assert "connection lost, trying again" in text
-    assert [line for line in text.splitlines() if line.startswith("step ")] == [f"step {n} of 15" for n in range(1, 16)]
+    assert steps_in(text) == ALL_STEPS
+
+
+ALL_STEPS = [f"step {step} of 10" for step in range(1, 11)]
+
+
+def held(town: Rig, log: Path) -> subprocess.Popen[bytes]:
+    """A client that follows a training of 10 steps, which waits after the fifth for a file named go."""
+    client = town.popen("run_train.sh", "pod", "mayor", "--with", "hold=10", output=log)
+    wait_for_line(log, "step 5 of 10")
+    return client
+
+
+def steps_in(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith("step ")]
 
 
 def test_a_failed_training_hands_back_its_exit_code_and_last_lines(synced: Rig) -> None:
@@ -121,32 +135,32 @@ def test_a_failed_training_hands_back_its_exit_code_and_last_lines(synced: Rig) 
 
 
 @pytest.mark.slow
-def test_a_second_start_and_a_sync_are_refused_while_a_training_runs(synced: Rig, tmp_path: Path) -> None:
-    client = synced.popen("run_train.sh", "pod", "mayor", "--with", "steps=25", output=tmp_path / "log")
-    wait_for(synced.remote / ".rig/mayor/train.log")
+def test_a_second_start_a_sync_and_a_pull_are_refused_while_a_training_runs(synced: Rig, tmp_path: Path) -> None:
+    client = held(synced, tmp_path / "log")
     assert "already running" in one_sentence(synced.run("run_train.sh", "pod", "mayor"))
     assert "a training of mayor is running" in one_sentence(synced.run("sync_data.sh", "pod"))
     assert "still running" in one_sentence(synced.run("pull_adapter.sh", "pod", "mayor"))
-    assert client.wait(30) == 0
+    (synced.remote / "go").touch()
+    assert client.wait(60) == 0
 
 
 @pytest.mark.slow
 def test_a_run_that_was_killed_outright_is_reported_as_lost(synced: Rig, tmp_path: Path) -> None:
-    client = synced.popen("run_train.sh", "pod", "mayor", "--with", "steps=50", output=tmp_path / "log")
-    wait_for(synced.remote / ".rig/mayor/train.log")
-    time.sleep(0.5)
-    os.killpg(int((synced.remote / ".rig/mayor/pid").read_text().split()[0]), signal.SIGKILL)
-    assert client.wait(30) == 70
+    client = held(synced, tmp_path / "log")
+    os.killpg(training_pid(synced), signal.SIGKILL)
+    assert client.wait(60) == 70
     assert "resumes from its last checkpoint" in (tmp_path / "log").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
 def test_a_terminated_training_still_leaves_its_exit_code(synced: Rig, tmp_path: Path) -> None:
-    client = synced.popen("run_train.sh", "pod", "mayor", "--with", "steps=50", output=tmp_path / "log")
-    wait_for(synced.remote / ".rig/mayor/train.log")
-    time.sleep(0.5)
-    os.killpg(int((synced.remote / ".rig/mayor/pid").read_text().split()[0]), signal.SIGTERM)
-    assert client.wait(30) == 128 + signal.SIGTERM
+    client = held(synced, tmp_path / "log")
+    os.killpg(training_pid(synced), signal.SIGTERM)
+    assert client.wait(60) == 128 + signal.SIGTERM
+
+
+def training_pid(town: Rig) -> int:
+    return int((town.remote / ".rig/mayor/pid").read_text(encoding="utf-8").split()[0])
 
 
 def test_the_token_reaches_the_training_and_no_command_line_log_or_file(synced: Rig) -> None:

@@ -323,7 +323,7 @@ def test_subagents_are_conversations_of_their_own_and_warm_ups_are_none(tmp_path
     s = Script()
     s.human("go")
     s.calls("t1", "m1", name="Task", arguments={"prompt": "look around"})
-    s.result("t1", "report")
+    s.result("t1", "report", toolUseResult={"agentId": "a1", "totalToolUseCount": 0})
     s.says("Done.", "m2")
     s.save(tmp_path)
     for agent, prompt in (("a1", "look around"), ("a2", "Warmup")):
@@ -334,7 +334,7 @@ def test_subagents_are_conversations_of_their_own_and_warm_ups_are_none(tmp_path
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"agent-{agent}.jsonl").write_text(a.text())
     conversations, drops = read_all(tmp_path)
-    assert [c.origin.agent for c in conversations] == ["", "a1"]
+    assert [(c.origin.agent, c.origin.parent_call) for c in conversations] == [("", ""), ("a1", "t1")]
     assert shape(conversations[1]) == ["prompt: look around", "reply: Found."]
     assert reasons(drops)[Reason.WARMUP] == 2
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from data.extract.history import Node
 from data.extract.human import kind_of
 from data.extract.transcript import Record
+from data.extract.tree import Node
 from data.record import User, UserKind
 
 

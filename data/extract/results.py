@@ -6,17 +6,17 @@ A result that Claude Code stored beside the transcript is read from the session'
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from data.extract.transcript import Block, Record
+from data.extract.transcript import PERSISTED, Block, Record
 from data.record import ResultStatus
 
 REJECTED = "The user doesn't want to proceed with this tool use."
 SAID = "To tell you how to proceed, the user said:\n"
-PERSISTED = "<persisted-output>"
 SIDE_FILE_CHARS = 400_000  # the largest persisted output seen was 408,772 characters; more is cut in the middle
 _SAFE_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _ACCEPTED = ("User has approved your plan", "User has approved exiting plan mode")
@@ -98,12 +98,25 @@ def _read_bounded(path: Path) -> str:
 
 
 def _from_tool_use_result(record: Record) -> str:
-    if not bytes(record.line.tool_use_result):
-        return ""
-    value = msgspec.json.decode(record.line.tool_use_result)
-    if not isinstance(value, dict):
-        return ""
-    for key in ("stdout", "content"):
-        if isinstance(value.get(key), str) and value[key].strip():
-            return str(value[key]).strip()
-    return ""
+    detail = tool_use_detail(record)
+    texts = (detail.get(key) for key in ("stdout", "content"))
+    return next((text.strip() for text in texts if isinstance(text, str) and text.strip()), "")
+
+
+def tool_use_detail(record: Record) -> dict[str, Any]:
+    """What the client kept beside a result, if it is an object."""
+    raw = bytes(record.line.tool_use_result)
+    value = msgspec.json.decode(raw) if raw else None
+    return value if isinstance(value, dict) else {}
+
+
+def agent_calls(records: Iterable[Record]) -> dict[str, str]:
+    """The id of the call that started each subagent, by agent id."""
+    calls = {}
+    for record in records:
+        if b'"agentId"' in bytes(record.line.tool_use_result):
+            call = next((block.tool_use_id for block in record.blocks if block.type == "tool_result"), None)
+            agent = tool_use_detail(record).get("agentId")
+            if call and isinstance(agent, str):
+                calls[agent] = call
+    return calls

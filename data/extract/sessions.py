@@ -11,9 +11,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from data.extract.history import Node, Tree, contract, epochs, live_paths, reply_text, threads, union
+from data.extract.history import epochs, live_paths, threads, union
 from data.extract.queue import delivered, inject
+from data.extract.results import agent_calls
 from data.extract.transcript import STAGE, Line, Reason, Record, read_records
+from data.extract.tree import Node, Tree, contract, reply_text
 from data.extract.unit import SourceError, Unit, sized
 from data.record import (
     Assistant,
@@ -100,8 +102,9 @@ def read(unit: Unit) -> Iterator[Conversation | Drop]:
         files.append(records)
     kept = union(files)
     group = next((r.line.session_id for r in kept if r.line.session_id), unit.name)
+    started_by = agent_calls(kept)
     for name, records in threads(kept).items():
-        yield from _Thread(name, group, records).outcomes()
+        yield from _Thread(name, group, started_by.get(name, ""), records).outcomes()
     yield from _fates(unit, [record for records in files for record in records])
 
 
@@ -122,9 +125,10 @@ def _fates(unit: Unit, records: Iterable[Record]) -> Iterator[Drop]:
 class _Thread:
     """One thread of a group: the main conversation of its sessions, or one subagent."""
 
-    def __init__(self, name: str, group: str, records: list[Record]) -> None:
+    def __init__(self, name: str, group: str, parent_call: str, records: list[Record]) -> None:
         self.name = name
         self.group = group
+        self.parent_call = parent_call
         self.records = records
         self.tree: Tree = contract(records)
         self.told: set[str] = set()  # replies that an earlier path trains
@@ -219,6 +223,7 @@ class _Thread:
             model=model,
             started=first.timestamp or "",
             agent=self.name,
+            parent_call=self.parent_call,
         )
 
 

@@ -17,6 +17,7 @@ import msgspec
 from data.record import Drop
 
 STAGE = "sessions"
+PERSISTED = "<persisted-output>"
 
 
 class Reason(StrEnum):
@@ -173,12 +174,19 @@ def _with_message(record: Record) -> Record:
         message = _MESSAGES.decode(line.message)
     except msgspec.MsgspecError:
         return record
-    line.message = msgspec.Raw()
     content = message.content
     record.blocks = [Block("text", text=content)] if isinstance(content, str) else content or []
+    line.message = msgspec.Raw()
+    # toolUseResult repeats whole files; the reader needs the text of persisted outputs and the ids of subagents.
+    if b'"agentId"' not in bytes(line.tool_use_result) and not any(map(_is_persisted, record.blocks)):
+        line.tool_use_result = msgspec.Raw()
     record.message_id = message.id or record.line.uuid or ""
     record.model = message.model or ""
     return record
+
+
+def _is_persisted(block: Block) -> bool:
+    return isinstance(block.content, str) and block.content.startswith(PERSISTED)
 
 
 def _foreign(path: Path) -> Drop | None:

@@ -29,13 +29,14 @@ SEPARATOR = b"\n\x02\x02\n"  # between texts: no rule of ours matches across it
 _GAP = rb"(?:\s|\\[nr]|[0-9]++\xe2\x86\x92)"
 _LINES = rb"(?:" + _GAP + rb"*+[A-Za-z0-9+/=]{24,}+)++(?:" + _GAP + rb"++[A-Za-z0-9+/]++={1,2})?+"
 _EDGE = rb" [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
-_PRIVATE_KEYS = (
+_WHOLE_KEYS = (
     re.compile(rb"-----BEGIN" + _EDGE + rb"((?:(?!-----)[^\x02]){24,20000})-----END" + _EDGE),
     re.compile(rb"-----BEGIN" + _EDGE + rb"(" + _LINES + rb")"),
-    re.compile(rb"(" + _LINES + _GAP + rb"*+)-----END" + _EDGE),
 )
-_BASE64_RUN = re.compile(rb"[A-Za-z0-9+/]{24}")
-
+_KEY_END = re.compile(rb"-----END" + _EDGE)
+_BEFORE_KEY_END = re.compile(rb"(?<![A-Za-z0-9+/=])" + _LINES + _GAP + rb"*+\Z")
+_LONGEST_KEY = 8_000  # bytes; a 4096-bit RSA key has 3,200
+_BASE64_RUN = re.compile(rb"[A-Za-z0-9+/=]{24,}")
 
 # Matched from their rarest character on; a scanner rule for these costs twenty times as much.
 _NAME = rb"([A-Za-z0-9_][A-Za-z0-9._-]{0,63})"
@@ -45,7 +46,7 @@ _HOMES = (
     ("encoded", re.compile(rb"-(?:Users|home)-([A-Za-z0-9]{1,64})")),
 )
 _AT_DOMAIN = re.compile(rb"@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}")
-_LOCAL_PART = re.compile(rb"[A-Za-z0-9_][A-Za-z0-9._%+-]{0,63}$")
+_LOCAL_PART = re.compile(rb"[A-Za-z0-9_][A-Za-z0-9._%+-]{0,63}\Z")
 
 
 class Finding(msgspec.Struct, frozen=True, order=True):
@@ -125,9 +126,18 @@ def _secret(text: bytes, finding: Finding) -> Edit | None:
     value = value.rstrip(b",.;:") if own else value
     if _is_marked(text, finding) or judge.is_placeholder(value):
         return None
+    if not own and not _is_secret(finding.rule, value):
+        return None
     if own and not judge.SECRETS[own](value, text[max(finding.start - 24, 0) : finding.start], text[finding.end :][:1]):
         return None
     return _mark(finding.start, value, _kind(finding.rule, own))
+
+
+def _is_secret(rule: str, value: bytes) -> bool:
+    """The last word on a built-in rule's match."""
+    if judge.is_identifier(value) or not judge.is_for_secrets(rule):
+        return False
+    return not value.startswith(b"-----BEGIN") or _is_key(value)
 
 
 def _is_marked(text: bytes, finding: Finding) -> bool:
@@ -169,10 +179,19 @@ def _person(text: bytes, finding: Finding) -> Edit | None:
 def _private_keys(text: bytes) -> Iterator[Edit]:
     if b"PRIVATE KEY" not in text:
         return
-    for pattern in _PRIVATE_KEYS:
+    for pattern in _WHOLE_KEYS:
         for match in pattern.finditer(text):
-            if _BASE64_RUN.search(match[1]):
+            if _is_key(match[1]):
                 yield _mark(match.start(1), match[1], "private-key")
+    for end in _KEY_END.finditer(text):
+        begin = max(end.start() - _LONGEST_KEY, 0)
+        if body := _BEFORE_KEY_END.search(text[begin : end.start()]):
+            yield _mark(begin + body.start(), body[0], "private-key")
+
+
+def _is_key(body: bytes) -> bool:
+    """Mostly lines of base64, not code between two headers."""
+    return 2 * sum(map(len, _BASE64_RUN.findall(body))) > len(body)
 
 
 def _within_one_text(text: bytes, edit: Edit) -> Iterator[Edit]:

@@ -14,20 +14,27 @@ Judge = Callable[[bytes, bytes, bytes], bool]
 
 # Values that stand where a secret would: variables, templates, and the words that documentation uses.
 _TEMPLATE = re.compile(
-    rb"\$[A-Za-z_{(%]|[{<%*]|\.{2,}|[xX]{3,}|(?:your|my)[-_][a-z]|.*(?:\$\{|\{\{|REDACTED|<[a-z_ -]+>|\.\.\.)",
+    rb"\$[A-Za-z_{(%]|[{<%*\[\]]|\.{2,}|(?:your|my)[-_][a-z]|.*(?:\$\{|\{\{|REDACTED|<[a-z_ -]+>|\.\.\.|[xX]{3})",
     re.DOTALL,
 )
 _WORDS = frozenset(
     b"password passwd passphrase pass pwd secret secrets token apikey api_key api-key key none null nil true false"
     b" undefined string str bytes bool int optional required changeme change-me example placeholder dummy redacted"
     b" todo test tests testing value empty missing invalid valid unset hidden default postgres mysql root admin user"
-    b" username foo bar baz env file stdin prompt auth bearer basic authentication authorization".split()
+    b" mypassword mypass mysecret mytoken username foo bar baz env file stdin prompt auth bearer basic"
+    b" authentication authorization".split()
 )
-_CODE = re.compile(rb"[A-Za-z_]\w*(?:(?:\.|::|->)[A-Za-z_]\w*)+|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|\.{0,2}/[\w./-]+")
+_CODE = re.compile(
+    rb"[A-Za-z_]\w*(?:(?:\.|::|->)[A-Za-z_]\w*)+|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|\w+\[-?\w*(?:\][\w.]*)?|\.{0,2}/[\w./-]+|0x[0-9A-Fa-f]{1,16}"
+    rb"|[A-Za-z]\w*_(?:password|passwd|token|key|secret)|(?:[A-Z]?[a-z]+)+(?:Password|Token|Key|Secret)"
+)
+_WORDY = re.compile(rb"[A-Za-z_-]{8,80}")
+_WORDY_PART = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+")
 _MIXED = re.compile(rb"(?=.*[0-9])(?=.*[A-Za-z])", re.DOTALL)
 _UNLIKE_A_WORD = re.compile(
     rb"(?=.*[0-9])(?=.*[A-Za-z])(?=.*(?:[A-Z].*[a-z]|[a-z].*[A-Z]|[^A-Za-z0-9_.]|[0-9].*[0-9].*[0-9]))"
 )
+_UUID = re.compile(rb"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _KEY_BODY = re.compile(rb"(?=(?:[^0-9]*[0-9]){2})(?=.*[A-Za-z0-9]{16})")
 
 _NOBODY = re.compile(
@@ -41,13 +48,34 @@ _FILE_OR_CODE = re.compile(
     rb"|service|socket|timer|target|mount|shape|size|dtype|values|data|grad|weight|latest|beta|alpha|next)",
     re.IGNORECASE | re.DOTALL,
 )
+_OID_ARCS = (b"1.3.", b"2.5.29.")
 _RESOLVERS = frozenset((b"8.8.8.8", b"8.8.4.4", b"1.1.1.1", b"1.0.0.1", b"9.9.9.9"))
+# The scanner's helper rules for what stands beside a secret and is none: ids of apps and tenants, host names.
+_BESIDE_A_SECRET = re.compile(
+    r"(?!.*(?:key-id|webhook|sensitive)).*-(?:id|name|domain|url|host|username|address|repository)(?:\.\d)?"
+)
+
+
+def is_for_secrets(rule: str) -> bool:
+    """Whether a built-in rule finds secrets themselves, by its id."""
+    return not _BESIDE_A_SECRET.fullmatch(rule)
 
 
 def is_placeholder(value: bytes) -> bool:
     """A variable, a template, a word that documentation uses, or one character repeated."""
-    bare = value.strip(b"\"'`,;:.")
+    bare = value.strip(b"\"'`,;:.*)}]")
     return bare.lower() in _WORDS or bool(_TEMPLATE.match(bare)) or len(set(bare)) < 3
+
+
+def is_identifier(value: bytes) -> bool:
+    """A name in code, such as `clientSecretVaultId`: letters alone, in parts as long as words are.
+
+    Random letters change their case every second one; the words of names are more than three long.
+    """
+    if not _WORDY.fullmatch(value):
+        return False
+    parts = _WORDY_PART.findall(value)
+    return sum(map(len, parts)) > 3.5 * len(parts)
 
 
 def is_strong(value: bytes) -> bool:
@@ -62,34 +90,41 @@ def is_nobodys_address(address: bytes) -> bool:
 
 def is_address(value: bytes, after: bytes) -> bool:
     """An e-mail address of somebody, not a file name with an @ and not a matrix product."""
-    return not is_nobodys_address(value) and not _FILE_OR_CODE.fullmatch(value) and after[:1] not in (b"(", b"[")
+    return not (is_nobodys_address(value) or _FILE_OR_CODE.fullmatch(value) or re.match(rb"[(\[\w]", after))
 
 
 def is_public_ip(value: bytes, before: bytes, after: bytes) -> bool:
     """A routed address. Version numbers and OIDs have small parts or neighbours; addresses hardly ever."""
-    if re.search(rb"[\w-]$|\w\.$|[A-Za-z]/$", before) or re.match(rb"[\w-]|\.[0-9]", after):
+    if re.search(rb"(?:[\w-]|\w\.|[A-Za-z]/)\Z", before) or re.match(rb"[\w=-]|\.[0-9]", after):
         return False
     parts = [int(part) for part in value.split(b".")]
-    if max(parts) > 255 or sum(part >= 10 for part in parts) < 2 or value in _RESOLVERS:
+    if max(parts) > 255 or sum(part >= 10 for part in parts) < 2 or value.startswith(_OID_ARCS):
         return False
-    return IPv4Address(bytes(parts)).is_global
+    return value not in _RESOLVERS and IPv4Address(bytes(parts)).is_global
+
+
+def _is_code(value: bytes) -> bool:
+    """A constant, an attribute, a path, or a name that ends in what it holds."""
+    return bool(_CODE.fullmatch(value.rstrip(b"}])>[")))
 
 
 def _assigned(value: bytes, before: bytes, after: bytes) -> bool:
     """NAME=value in capitals: anything that is no code, no path, and no small number such as MAX_TOKEN=4096."""
     least = 4 if b"PASS" in before or b"PWD" in before else 6
-    if _CODE.fullmatch(value) or after == b"(":
+    if _is_code(value) or after == b"(":
         return False
     return len(value) >= least and not (value.isdigit() and len(value) < 6)
 
 
 def _quoted(value: bytes, before: bytes, after: bytes) -> bool:
-    return bool(_MIXED.match(value)) and not _CODE.fullmatch(value)
+    return bool(_MIXED.match(value)) and not _is_code(value) and not _UUID.fullmatch(value)
 
 
 def _unquoted(value: bytes, before: bytes, after: bytes) -> bool:
     """Code is full of `token = something`, so the value itself must look like no word and no expression."""
-    return bool(_UNLIKE_A_WORD.match(value)) and not _CODE.fullmatch(value) and not value.startswith((b"/", b"http"))
+    if _is_code(value) or _UUID.fullmatch(value) or value.startswith((b"/", b"http")):
+        return False
+    return bool(_UNLIKE_A_WORD.match(value))
 
 
 def _mixed(value: bytes, before: bytes, after: bytes) -> bool:

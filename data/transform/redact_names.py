@@ -25,14 +25,14 @@ _CHILD = re.compile(rb"[\\/]{1,4}[^\s\\/]")
 _HOME_CHILD = re.compile(
     rb"/(?:\.[a-z]|(?:Desktop|Documents|Downloads|Library|bin|code|dev|git|go|gt|projects?|repos?|src|wks|work(?:space)?s?)(?![\w-]))"
 )
-_BEFORE_HOME = re.compile(rb"(?:^|[^A-Za-z0-9._/-]|/(?:var|usr|export|mnt|data|host|c))/$")
+_BEFORE_HOME = re.compile(rb"(?:^|[^A-Za-z0-9._/-]|/(?:var|usr|export|mnt|data|host|c))/\Z")
 
-_ROUTE = re.compile(rb"['\"`]/home/$")  # a path that ends there in quotes is a web route more often than a home
+_ROUTE = re.compile(rb"['\"`]/home/\Z")  # a path that ends there in quotes is a web route more often than a home
 _BEFORE_NAME = re.compile(
     rb"(?:/Users/|/home/|[A-Za-z]:[\\/]{1,4}Users[\\/]{1,4}|-(?:Users|home)-|[-d][rwxsStT-]{9}[@+.]? +[0-9]+ "
-    rb"|(?:Author|Commit|Committer|Tagger|-[Bb]y):[ \t]+)$"
+    rb"|(?:Author|Commit|Committer|Tagger|-[Bb]y):[ \t]+)\Z"
 )
-_BEFORE_BRANCH = re.compile(rb"(?:^|[^A-Za-z0-9._/-]|origin/|heads/)$")
+_BEFORE_BRANCH = re.compile(rb"(?:^|[^A-Za-z0-9._/-]|origin/|heads/)\Z")
 _REACH = 32  # bytes before a name that tell
 
 
@@ -40,7 +40,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# Accounts that belong to no person, and what documentation writes in their place.
+# Accounts that belong to no person, what documentation writes in their place, and the agents' own roles.
 SYSTEM = _words(
     "actions admin administrator agent airflow alpine all anthropic app appuser appveyor azureuser bitnami bot build"
     " builder centos ci circleci claude cloud coder codespace computeruse containeradministrator data daemon db debian"
@@ -49,6 +49,7 @@ SYSTEM = _words(
     " opam postgres public redacted redis root rstudio runner runneradmin sandbox scratch secret server service shared"
     " site someone someuser staff steam system temp test tester testuser tmp tools travis ubuntu user username users"
     " vagrant vscode vsts web worker workspace www www-data you youruser yourname your-username your-name"
+    " mayor deacon boot dog witness refinery polecat crew"
 )
 # Names that are also words of prose or code.
 _ALSO_WORDS = _words(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -36,6 +37,21 @@ def redactor(config: RedactConfig, people: Iterable[str] = ()) -> Stage:
 
     def redact(conversation: Conversation) -> list[Conversation]:
         return [redact_conversation(conversation, config.names, known, literals)]
+
+    return redact
+
+
+def text_redactor(config: RedactConfig, people: Iterable[str] = ()) -> Callable[[str], str]:
+    """The same for single texts that no conversation holds, such as the paths in drops; remembers recent ones.
+
+    Raises ConfigError like `redactor`.
+    """
+    literals = load_literals(config)
+    known = frozenset(people)
+
+    @lru_cache(maxsize=4096)
+    def redact(text: str) -> str:
+        return clean_texts([text], known | names_in_path(text), config.names, literals, Counter())[0]
 
     return redact
 

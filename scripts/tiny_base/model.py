@@ -6,6 +6,7 @@ Weights drawn with deviation 0.08 and a second beta of 0.98 are what made so sma
 import math
 import random
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from scripts.tiny_base.tokenizer import CONTEXT_TOKENS, encode_turns
 BATCH: Final = 16
 PEAK_LEARNING_RATE: Final = 3.0e-3
 WARMUP_STEPS: Final = 30
-MAX_TOKENS: Final = 640
+SORTED_TOGETHER: Final = 50
 
 Example = tuple[list[int], list[int]]
 
@@ -54,10 +55,10 @@ def pretrain(model: Any, tokenizer: Any, town: TownText, steps: int, seed: int) 
 
     optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK_LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, steps))
-    encoded = [encode_turns(tokenizer, turns) for turns in conversations(town, steps * BATCH, seed)]
+    encoded = (encode_turns(tokenizer, turns) for turns in conversations(town, steps * BATCH, seed))
     losses: list[float] = []
     model.train()
-    for step, batch in enumerate(batches([e for e in encoded if len(e[0]) <= MAX_TOKENS], seed), start=1):
+    for step, batch in enumerate(batches(encoded, seed), start=1):
         loss = model(**padded(batch, tokenizer.pad_token_id)).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -76,12 +77,14 @@ def rate(step: int, steps: int) -> float:
     return 0.1 + 0.45 * (1 + math.cos(math.pi * min(1.0, step / steps)))
 
 
-def batches(examples: Sequence[Example], seed: int) -> Iterator[list[Example]]:
+def batches(examples: Iterator[Example], seed: int) -> Iterator[list[Example]]:
     """Batches of similar length in a shuffled order: padding would take half of the time otherwise."""
-    order = sorted(examples, key=lambda example: len(example[0]))
-    grouped = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
-    random.Random(seed).shuffle(grouped)
-    yield from grouped
+    rng = random.Random(seed)
+    while drawn := list(islice(examples, BATCH * SORTED_TOGETHER)):
+        drawn.sort(key=lambda example: len(example[0]))
+        grouped = [drawn[start : start + BATCH] for start in range(0, len(drawn), BATCH)]
+        rng.shuffle(grouped)
+        yield from grouped
 
 
 def padded(batch: Sequence[Example], pad: int) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Axolotl's copy of the Qwen2.5 chat template goes with it, so that masks and prom
 
 from collections.abc import Sequence
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -75,13 +76,10 @@ def chat_template() -> str:
 
 def encode_turns(tokenizer: Any, turns: Sequence[Turn]) -> tuple[list[int], list[int]]:
     """Token ids of a conversation and its labels: -100 everywhere but in the assistant's text and its end mark."""
-    ids: list[int] = []
+    pieces = [piece for turn in turns for piece in (f"{START}{turn.role}\n", f"{turn.content}{END}", "\n")]
+    encoded: list[list[int]] = tokenizer(pieces, add_special_tokens=False)["input_ids"]
     labels: list[int] = []
-    for turn in turns:
-        head = tokenizer.encode(f"{START}{turn.role}\n", add_special_tokens=False)
-        body = tokenizer.encode(f"{turn.content}{END}", add_special_tokens=False)
-        tail = tokenizer.encode("\n", add_special_tokens=False)
-        ids += head + body + tail
+    for turn, head, body, tail in zip(turns, encoded[::3], encoded[1::3], encoded[2::3], strict=True):
         learned = body if turn.role == "assistant" else [-100] * len(body)
         labels += [-100] * len(head) + learned + [-100] * len(tail)
-    return ids, labels
+    return list(chain.from_iterable(encoded)), labels

@@ -1,0 +1,71 @@
+"""The walkthrough: its steps in order, its configuration of the pipeline, and, slowly, all of it."""
+
+import json
+import subprocess
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from configs.combine import combine
+from configs.files import CONFIGS
+from configs.strict_yaml import load_mapping
+from data.config import load_config
+from scripts.smoke_data import main
+
+ROOT = Path(__file__).parent.parent
+SMOKE = ROOT / "scripts" / "smoke.sh"
+
+
+def smoke(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(SMOKE), *arguments], capture_output=True, text=True, check=False)
+
+
+def test_the_steps_come_in_the_order_in_which_they_need_each_other() -> None:
+    said = smoke("--dry-run").stdout
+    steps = (
+        "data.sample",
+        "data.pipeline",
+        "scripts.tiny_base",
+        "scripts.smoke_data",
+        "--config output/smoke/data.yml",
+        "scripts/train.sh mayor --with smoke",
+        "--model base",
+        "--model output/smoke/adapters/mayor",
+    )
+    places = [said.index(step) for step in steps]
+    assert places == sorted(places)
+
+
+def test_everything_that_the_walkthrough_writes_lies_in_one_folder() -> None:
+    words = smoke("--dry-run").stdout.split()
+    outputs = [after for before, after in pairwise(words) if before in ("--out", "--root")]
+    assert len(outputs) == 8
+    assert all(path.startswith("output/smoke") for path in outputs)
+
+
+def test_the_pipeline_takes_the_configuration_of_the_walkthrough(tmp_path: Path) -> None:
+    out = tmp_path / "data.yml"
+    assert main(["--base", str(tmp_path / "base"), "--out", str(out)]) == 0
+    config = load_config(out)
+    assert config.base_model == str(tmp_path / "base")
+    assert config.windows.max_tokens <= combine("mayor", ["smoke"])["sequence_len"]
+    real = load_mapping(CONFIGS / "data.yml")
+    changed = load_mapping(out)
+    assert {key for key in real if real[key] != changed[key]} == {"base_model", "windows"}
+
+
+def test_a_wrong_option_is_one_sentence() -> None:
+    answer = smoke("--fast")
+    assert answer.returncode == 2
+    assert answer.stderr == "smoke: there is no option --fast; see --help\n"
+
+
+@pytest.mark.slow
+def test_the_whole_loop_trains_an_adapter_that_knows_its_role() -> None:
+    pytest.importorskip("axolotl")
+    ran = subprocess.run([str(SMOKE)], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
+    run = json.loads((ROOT / "output/smoke/adapters/mayor/run.json").read_text(encoding="utf-8"))
+    assert run["outcome"]["steps"] == run["outcome"]["max_steps"]
+    assert run["outcome"]["last_loss"] < run["outcome"]["first_loss"] / 5
