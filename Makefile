@@ -9,6 +9,7 @@ OUT ?= output/datasets
 SESSIONS ?=
 ROLE ?= mayor
 WITH ?=
+REPO ?=
 ADAPTER ?= output/adapters/$(ROLE)
 # dashscope carries the Qwen vocabulary; nothing else of it is used, so its own dependencies stay out.
 VOCABULARY := dashscope==2.0.2
@@ -40,7 +41,10 @@ eval: $(VENV)/.train
 	@$(BIN)/python -m eval.compare output/evals/$(ROLE)-base.json output/evals/$(ROLE)-adapter.json
 
 push: $(VENV)/.light
-	@$(BIN)/python -m deploy.upload_hf $(ADAPTER) --repo $(REPO)
+	@$(if $(REPO),,echo "make push needs the repository: make push ROLE=$(ROLE) REPO=you/name" >&2; exit 2)
+	@$(BIN)/python -m deploy.upload_hf $(ADAPTER) --repo $(REPO) \
+		$(addprefix --eval ,$(wildcard output/evals/$(ROLE)-adapter.json output/evals/$(ROLE)-base.json)) \
+		$(addprefix --manifest ,$(wildcard $(OUT)/manifest.json))
 
 report: $(VENV)/.light
 	@$(BIN)/python -m data.validate.report $(OUT) --out output/report.html

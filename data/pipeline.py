@@ -15,14 +15,15 @@ from pathlib import Path
 
 import msgspec
 
-from data.build import BrokenRows, Input, build, staging_folder, write_json
+from data.build import BrokenRows, Input, build, collect, staging_folder, write_json
 from data.config import ConfigError, DataConfig, load_config
-from data.extract.unit import SourceError, Unit
+from data.extract.unit import SourceError
 from data.record import Conversation, Drop
 from data.stage import Ledger, LedgerImbalance, Outcome
 from data.stages import find_units
 from data.summary import announce, close
 from data.tokens import TokenizerNotFound
+from data.transform.redact_names import people_of
 from data.validate import schema, stats
 from data.workers import Result, spread
 
@@ -87,10 +88,11 @@ def _run(arguments: argparse.Namespace) -> int:
         if arguments.dry_run:
             announce(units, arguments.out)
             return 0
+        people = people_of(Path(file) for unit in units for file in unit.files)
         source = Input(len(units), sum(unit.bytes for unit in units), sample)
         if arguments.command == "extract":
-            return _extract(units, source, config, arguments)
-        return _finish(spread("work", units, config, arguments.workers), source, config, arguments.out)
+            return _extract(spread("extract", units, arguments.workers, config, people), source, arguments.out)
+        return _finish(spread("work", units, arguments.workers, config, people), source, config, arguments.out)
 
 
 def choose_sessions(given: Path | None, scratch: Path) -> tuple[Path, bool]:
@@ -111,18 +113,16 @@ def choose_sessions(given: Path | None, scratch: Path) -> tuple[Path, bool]:
     return scratch / "projects", True
 
 
-def _extract(units: Sequence[Unit], source: Input, config: DataConfig, arguments: argparse.Namespace) -> int:
+def _extract(results: Iterator[Result], source: Input, out: Path) -> int:
     ledger = Ledger()
     encoder = msgspec.json.Encoder()
-    with staging_folder(arguments.out) as staging:
+    with staging_folder(out) as staging:
         with (staging / EXTRACTED).open("wb") as file:
-            for items, part in spread("extract", units, config, arguments.workers):
-                ledger.merge(part)
-                file.writelines(encoder.encode(item) + b"\n" for item in items)
+            file.writelines(encoder.encode(item) + b"\n" for item in collect(results, ledger))
         write_json(staging / "extracted.json", Extracted(source, ledger))
         for name in (EXTRACTED, "extracted.json"):
-            (staging / name).replace(arguments.out / name)
-    print(f"Extracted {ledger.read.conversations} conversations into {arguments.out / EXTRACTED}.")
+            (staging / name).replace(out / name)
+    print(f"Extracted {ledger.read.conversations} conversations into {out / EXTRACTED}.")
     return 0
 
 
@@ -139,7 +139,7 @@ def _transform(config: DataConfig, arguments: argparse.Namespace) -> int:
 
     def results() -> Iterator[Result]:
         yield [], extracted.ledger
-        yield from spread("transform", _items(arguments.out / EXTRACTED), config, arguments.workers)
+        yield from spread("transform", _items(arguments.out / EXTRACTED), arguments.workers, config)
 
     return _finish(results(), extracted.input, config, arguments.out)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from data.config import DataConfig, SourceConfig, SourceKind
 from data.extract import beads, observers, qna, sessions
 from data.extract.unit import SourceError, Unit
@@ -15,7 +17,7 @@ from data.transform.chunker import chunker
 from data.transform.deduplicator import Deduplicator
 from data.transform.outcome import outcome
 from data.transform.quality_filter import quality_filter
-from data.transform.redactor import redactor
+from data.transform.redactor import redactor, text_redactor
 from data.transform.role_tagger import role_tagger
 from data.transform.tool_normalizer import tool_normalizer
 
@@ -56,12 +58,16 @@ def _units_of(source: SourceConfig, folder: Path) -> list[Unit]:
 
 
 class Worker:
-    """Reads units and takes them to windows. Loads the tokenizer and the secret scanner once."""
+    """Reads units and takes them to windows. Loads the tokenizer and the secret scanner once.
 
-    def __init__(self, config: DataConfig) -> None:
+    `people` are the user names of all units: a colleague's name stands in other sessions than their own, too.
+    """
+
+    def __init__(self, config: DataConfig, people: frozenset[str] = frozenset()) -> None:
         counter = load_counter(config.base_model)
+        self.redact = text_redactor(config.redact, people)
         stages = (
-            redactor(config.redact),
+            redactor(config.redact, people),
             role_tagger(config.tagger),
             tool_normalizer(config.normalize),
             chunker(config.windows, config.roles, counter),
@@ -74,7 +80,16 @@ class Worker:
     def extract(self, unit: Unit) -> tuple[list[Outcome], Ledger]:
         """The clean conversations and drops of a unit, and their books."""
         ledger = Ledger()
-        return list(run(read_unit(unit, ledger), self.clean, ledger)), ledger
+        items = list(run(read_unit(unit, ledger), self.clean, ledger))
+        return [self._without_names(item) for item in items], ledger
+
+    def _without_names(self, item: Outcome) -> Outcome:
+        """A reader's drop never passed the redact stage, and the path in it names its owner."""
+        if isinstance(item, Conversation):
+            return item
+        texts = (item.subject, item.detail, item.file)
+        subject, detail, file = map(self.redact, texts)
+        return replace(item, subject=subject, detail=detail, file=file)
 
     def transform(self, items: Sequence[Outcome]) -> tuple[list[Outcome], Ledger]:
         """The windows and drops of clean conversations, and their books."""

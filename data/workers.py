@@ -24,18 +24,19 @@ _AHEAD = 4  # items per worker under way: enough that none waits, few enough tha
 _worker: Worker | None = None
 
 
-def spread(task: Task, items: Iterable[Any], config: DataConfig, workers: int) -> Iterator[Result]:
-    """The result of a worker's task for each item, in order."""
+def spread(
+    task: Task, items: Iterable[Any], workers: int, config: DataConfig, people: frozenset[str] = frozenset()
+) -> Iterator[Result]:
+    """The result of a worker's task for each item, in order. `config` and `people` make the workers."""
     if workers <= 1:
-        worker = Worker(config)
-        return map(getattr(worker, task), items)
-    return _in_pool(task, items, config, workers)
+        return map(getattr(Worker(config, people), task), items)
+    return _in_pool(task, items, workers, (config, people))
 
 
-def _in_pool(task: Task, items: Iterable[Any], config: DataConfig, workers: int) -> Iterator[Result]:
+def _in_pool(task: Task, items: Iterable[Any], workers: int, setting: tuple[Any, ...]) -> Iterator[Result]:
     # forkserver keeps workers free of the parent's threads; where it is missing, spawn does the same more slowly.
     context = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
-    with ProcessPoolExecutor(workers, context, initializer=_start, initargs=(config,)) as pool:
+    with ProcessPoolExecutor(workers, context, initializer=_start, initargs=setting) as pool:
         pending: deque[Future[Result]] = deque()
         for item in items:
             pending.append(pool.submit(_do, task, item))
@@ -45,9 +46,9 @@ def _in_pool(task: Task, items: Iterable[Any], config: DataConfig, workers: int)
             yield pending.popleft().result()
 
 
-def _start(config: DataConfig) -> None:
+def _start(config: DataConfig, people: frozenset[str]) -> None:
     global _worker
-    _worker = Worker(config)
+    _worker = Worker(config, people)
 
 
 def _do(task: Task, item: Any) -> Result:

@@ -100,7 +100,7 @@ def _value_may_match(matcher: Matcher, value: Any) -> bool:
 
 def _runs(cmd: Cmd, script: str) -> bool:
     return any(
-        command.certain and not command.does_nothing and command.program == cmd.prog and _fits(cmd, command.words[1:])
+        command.certain and command.program == cmd.prog and _fits(cmd, command.words[1:])
         for command in shell.commands(script)
     )
 

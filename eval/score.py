@@ -82,14 +82,14 @@ def _tools(scenario: Scenario, answer: Answer) -> Iterator[Check]:
 def _expectations(scenario: Scenario, answer: Answer) -> Iterator[Check]:
     expect = scenario.expect
     if expect.abstain:
-        yield Check("abstain", not answer.attempted, "called a tool where text was right")
+        yield Check("abstain", not answer.calls, "called a tool where text was right")
     else:
         yield from _calls(expect.calls, answer.calls)
         limit = expect.max_calls or len(expect.calls)
         taken = actions(answer.calls)
         yield Check("limit", taken <= limit, f"took {taken} actions, {limit} allowed")
     forbidden = [f for f in expect.forbid if any(may_match(f, call) for call in answer.calls)]
-    yield Check("forbidden", True, f"did what is forbidden: {', '.join(map(describe, forbidden))}")
+    yield Check("forbidden", not forbidden, f"did what is forbidden: {', '.join(map(describe, forbidden))}")
     if expect.text is not None:
         yield from _text(expect.text, answer.text, scenario)
 

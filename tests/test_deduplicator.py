@@ -76,8 +76,8 @@ def test_a_near_duplicate_is_one_whose_true_similarity_passes(first: int, second
     prints = [fingerprint(one, CONFIG), fingerprint(two, CONFIG)]
     similarity = jaccard(prints[0].shingles, prints[1].shingles)
     proposed = set(prints[0].bands) & set(prints[1].bands)
-    near = "near_duplicate" if similarity >= 0.9 and proposed else ""
-    expected = "exact_duplicate" if first == second else near
+    near = DropReason.NEAR if similarity >= 0.9 and proposed else ""
+    expected = DropReason.EXACT if first == second else near
     assert reasons(one, two) == ["", expected]
 
 
@@ -118,7 +118,7 @@ def test_the_same_text_in_another_role_is_no_duplicate() -> None:
 def test_near_duplicates_can_be_left_in() -> None:
     one, two = long_text(0, 300), long_text(1, 300)
     windows = [window("a", User("u"), Assistant(one)), window("b", User("u"), Assistant(two))]
-    assert reasons(*windows) == ["", "near_duplicate"]
+    assert reasons(*windows) == ["", DropReason.NEAR]
     assert reasons(*windows, config=DedupConfig(near=False)) == ["", ""]
 
 

@@ -112,11 +112,13 @@ def write(folder: Path, name: str, run: RoleBench) -> str:
     [
         (run_bench(Scripted(silent), ["mayor"]), "other roles, scenarios or system prompts"),
         (run_bench(Scripted(silent), limit=2), "60 and 12 scenarios"),
+        (msgspec.structs.replace(run_bench(Scripted(silent)), settings={"seed": 1}), "differ in settings"),
+        (msgspec.structs.replace(run_bench(Scripted(silent)), systems={}), "other roles, scenarios or system prompts"),
         (run_bench(Scripted(silent, template_sha256="u")), "differ in template_sha256"),
         (run_bench(Scripted(silent, backend="hf")), "differ in backend"),
         (run_bench(Scripted(silent, base_model="x")), "different base models (b and x)"),
     ],
-    ids=["roles", "limit", "template", "backend", "base"],
+    ids=["roles", "limit", "settings", "systems", "template", "backend", "base"],
 )
 def test_runs_under_other_conditions_are_not_compared(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], other: RoleBench, said: str

@@ -164,7 +164,7 @@ class Scripted:
 
 def test_a_long_context_loses_its_oldest_turns_but_never_the_system_prompt() -> None:
     context = [{"role": "system", "content": "s"}, *({"role": "user", "content": str(i)} for i in range(5))]
-    fitted, shortened = fit(Question("q", "s", context, "x"), Scripted([], messages=4))
+    fitted, shortened = fit(Question("q", "s", context, "x"), Scripted([], messages=5))
     assert fitted is not None and shortened
     assert [m["content"] for m in fitted.context] == ["s", "2", "3", "4"]
     assert len(context) == 6

@@ -59,6 +59,25 @@ def test_copies_of_a_scenario_do_not_make_the_interval_narrower() -> None:
     assert together.high - together.low == pytest.approx(alone.high - alone.low, rel=0.02)
 
 
+def test_many_families_give_wilsons_interval_and_few_a_wider_one() -> None:
+    # Wilson's interval for 50 of 100 and 8 of 10, from any table.
+    many = {str(i): float(i % 2) for i in range(100)}
+    rate = rate_interval(many, {key: key for key in many})
+    assert (rate.low, rate.high) == (pytest.approx(0.4038, abs=3e-3), pytest.approx(0.5962, abs=3e-3))
+    few = {str(i): float(i < 8) for i in range(10)}
+    rate = rate_interval(few, {key: key for key in few})
+    assert 0.40 < rate.low < 0.47 and 0.943 < rate.high < 0.96
+
+
+def test_a_difference_between_runs_that_mostly_agree_is_known_better() -> None:
+    base = {str(i): float(i % 2) for i in range(40)}
+    clusters = {key: key for key in base}
+    alike = paired_difference(base, {**base, "0": 1.0}, clusters)
+    unlike = paired_difference(base, {key: float(int(key) < 21) for key in base}, clusters)
+    assert alike.value == unlike.value == pytest.approx(1 / 40)
+    assert alike.high - alike.low < 0.7 * (unlike.high - unlike.low)
+
+
 def test_scenarios_are_worth_at_least_their_families_and_at_most_their_number() -> None:
     assert effective_size([[1, 1], [0, 0], [1, 1], [0, 0]], 0.5) == 4
     assert effective_size([[1, 0], [0, 1], [1, 0], [0, 1]], 0.5) == 8

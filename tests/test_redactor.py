@@ -71,6 +71,7 @@ ORDINARY = (
     "'client_secret_vault_id': 'identityDomainWebAuthClientSecretVaultId', self.azure_storage_account_name = name",
     "azure tenant_id = 123e4567-e89b-12d3-a456-426614174000, AZURE_CLIENT_ID=123e4567-e89b-12d3-a456-426614174001",
     'API_KEY = os.environ["KEY_NAME"]; BasicAuth(password=auth[1]); "output_token": "Jobs[-1].JobId"; **TOKEN: True**',
+    "Attribute.TOKEN: handle_bool, pkcs15Token: PKCS15Token(), pass_token=next_token9(3)",
     "@core._tensor_member_fn\n@core.builtin\ndef exp(x): return w@x.shape, 'pkg:rpm/libgomp@8.5.0-28.el8_10.alma.1'",
     '_KEY = re.compile(b"-----BEGIN [A-Z ]*PRIVATE KEY-----.+?-----END [A-Z ]*PRIVATE KEY-----")',
     "https://example.com/docs?page=2#token and http://localhost:3000/callback",

@@ -126,6 +126,7 @@ def steps_in(text: str) -> list[str]:
     return [line for line in text.splitlines() if line.startswith("step ")]
 
 
+@pytest.mark.slow
 def test_a_failed_training_hands_back_its_exit_code_and_last_lines(synced: Rig) -> None:
     done = synced.run("run_train.sh", "pod", "mayor", "--with", "fail=7")
     assert done.returncode == 7
@@ -163,6 +164,7 @@ def training_pid(town: Rig) -> int:
     return int((town.remote / ".rig/mayor/pid").read_text(encoding="utf-8").split()[0])
 
 
+@pytest.mark.slow
 def test_the_token_reaches_the_training_and_no_command_line_log_or_file(synced: Rig) -> None:
     token = "hf_" + "Q" * 34
     done = synced.run("run_train.sh", "pod", "mayor", settings={"HF_TOKEN": token})
@@ -264,6 +266,7 @@ def test_no_rsync_here_or_there_is_named_with_the_fix(town: Rig, tmp_path: Path)
     assert "rsync is not installed on pod" in one_sentence(done)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_named_and_the_next_try_goes_on(town: Rig) -> None:
     town.remote.mkdir(parents=True)
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "rig", town.remote], capture_output=True).returncode:

@@ -34,6 +34,7 @@ _MIXED = re.compile(rb"(?=.*[0-9])(?=.*[A-Za-z])", re.DOTALL)
 _UNLIKE_A_WORD = re.compile(
     rb"(?=.*[0-9])(?=.*[A-Za-z])(?=.*(?:[A-Z].*[a-z]|[a-z].*[A-Z]|[^A-Za-z0-9_.]|[0-9].*[0-9].*[0-9]))"
 )
+_SNAKE = re.compile(rb"[a-z]+(?:_[a-z]+)+")
 _UUID = re.compile(rb"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _KEY_BODY = re.compile(rb"(?=(?:[^0-9]*[0-9]){2})(?=.*[A-Za-z0-9]{16})")
 
@@ -111,7 +112,7 @@ def _is_code(value: bytes) -> bool:
 def _assigned(value: bytes, before: bytes, after: bytes) -> bool:
     """NAME=value in capitals: anything that is no code, no path, and no small number such as MAX_TOKEN=4096."""
     least = 4 if b"PASS" in before or b"PWD" in before else 6
-    if _is_code(value) or after == b"(":
+    if _is_code(value) or after == b"(" or (before.rstrip().endswith(b":") and _SNAKE.fullmatch(value)):
         return False
     return len(value) >= least and not (value.isdigit() and len(value) < 6)
 
@@ -122,7 +123,7 @@ def _quoted(value: bytes, before: bytes, after: bytes) -> bool:
 
 def _unquoted(value: bytes, before: bytes, after: bytes) -> bool:
     """Code is full of `token = something`, so the value itself must look like no word and no expression."""
-    if _is_code(value) or _UUID.fullmatch(value) or value.startswith((b"/", b"http")):
+    if _is_code(value) or after == b"(" or _UUID.fullmatch(value) or value.startswith((b"/", b"http")):
         return False
     return bool(_UNLIKE_A_WORD.match(value))
 

@@ -16,9 +16,12 @@ from scripts.tiny_base.texts import TownText
 from scripts.tiny_base.tokenizer import Turn
 
 TOOL_KEYS: Final = (("Bash", "command"), ("Read", "file_path"), ("Grep", "pattern"), ("Edit", "old_string"))
-# Enough invented commands that the base learns how requests work instead of these requests.
-DRILLS: Final = 400
+# Enough invented commands that the base learns how requests work, few enough that it sees each a hundred times.
+DRILLS: Final = 120
+# A slot like a rig or a severity takes one of so many words.
+FAMILY: Final = 6
 SLOT: Final = re.compile(r"<(\d)>")
+Value = Callable[[TownText, random.Random], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class Drill:
 
     request: str
     command: str
-    kinds: tuple[Callable[[TownText, random.Random], str], ...]
+    kinds: tuple[Value, ...]
 
 
 def conversations(town: TownText, count: int, seed: int) -> Iterator[tuple[Turn, ...]]:
@@ -59,7 +62,8 @@ def exercise(town: TownText, rng: random.Random, drills: tuple[Drill, ...]) -> t
 
 def invent(town: TownText, rng: random.Random) -> Drill:
     """A drill with one to three slots between loose words, named again as options or quoted words of the command."""
-    kinds = tuple(rng.choice((bead, bead, word, word, digit, text)) for _ in range(rng.randint(1, 3)))
+    family = one_of(rng.choices(town.plain_words, k=FAMILY))
+    kinds = tuple(rng.choice((bead, bead, family, family, word, digit, text)) for _ in range(rng.randint(1, 3)))
     slots = [f"<{index}>" for index in range(len(kinds))]
     asked = [plain_word(town, rng) for _ in range(rng.randint(2, 6))]
     for slot in slots:
@@ -89,6 +93,11 @@ def text(town: TownText, rng: random.Random) -> str:
 
 def word(town: TownText, rng: random.Random) -> str:
     return redraw_digits(rng.choice(town.words), rng)
+
+
+def one_of(words: list[str]) -> Value:
+    """Values of a closed set: found by what they are, wherever they stand."""
+    return lambda _, rng: rng.choice(words)
 
 
 def bead(town: TownText, rng: random.Random) -> str:
