@@ -16,6 +16,7 @@ from data.record import Assistant, Message, System, Tool, ToolCall, User
 _LITERAL = re.compile(r"<(?=\\*(?:/?tool_(?:call|result)>|\|))")
 _ESCAPED = re.compile(r"<\\(?=\\*(?:/?tool_(?:call|result)>|\|))")
 _IN_JSON = re.compile(r"<(?=/?tool_(?:call|result)>|\|)")
+_BLANK_START = re.compile(r"\A(?:[^\S\n]*\n)+")
 _CALL = re.compile(r"<tool_call>\n(.*?)\n</tool_call>", re.DOTALL)
 _RESULT = re.compile(r"<tool_result>\n(.*?)\n?</tool_result>", re.DOTALL)
 
@@ -44,7 +45,12 @@ def render_reply(reply: Assistant) -> str:
 
 def render_result(result: Tool) -> str:
     """One result as text."""
-    return f"<tool_result>\n{escape(result.text.strip())}\n</tool_result>"
+    return f"<tool_result>\n{escape(without_blank_ends(result.text))}\n</tool_result>"
+
+
+def without_blank_ends(text: str) -> str:
+    """The text without blank lines around it. The indentation of its first line stays: listings begin with it."""
+    return _BLANK_START.sub("", text.rstrip())
 
 
 def render_human(messages: Sequence[Message]) -> str:

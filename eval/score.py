@@ -82,7 +82,7 @@ def _tools(scenario: Scenario, answer: Answer) -> Iterator[Check]:
 def _expectations(scenario: Scenario, answer: Answer) -> Iterator[Check]:
     expect = scenario.expect
     if expect.abstain:
-        yield Check("abstain", not answer.calls, "called a tool where text was right")
+        yield Check("abstain", not answer.attempted, "called a tool where text was right")
     else:
         yield from _calls(expect.calls, answer.calls)
         limit = expect.max_calls or len(expect.calls)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.record import Assistant, Tool, ToolCall, User
-from data.render import escape, parse_calls, parse_results, render_human, render_reply, unescape
+from data.render import escape, parse_calls, parse_results, render_human, render_reply, unescape, without_blank_ends
 
 TRICKY = st.lists(
     st.one_of(
@@ -41,7 +41,7 @@ def test_calls_read_back_as_they_were_made(calls: list[tuple[str, dict[str, obje
 def test_results_read_back_in_call_order(results: list[str], said: str) -> None:
     tools = [Tool(str(i), "Bash", text) for i, text in enumerate(results)]
     value = render_human([*tools, User(said)])
-    assert parse_results(value) == [text.strip() for text in results]
+    assert parse_results(value) == [without_blank_ends(text) for text in results]
 
 
 def test_results_stand_before_words() -> None:
@@ -51,3 +51,9 @@ def test_results_stand_before_words() -> None:
 def test_a_reply_shows_its_words_and_then_its_calls() -> None:
     reply = Assistant("I look.", calls=(ToolCall("1", "Bash", '{"command": "ls"}'),))
     assert render_reply(reply) == 'I look.\n<tool_call>\n{"name": "Bash", "arguments": {"command": "ls"}}\n</tool_call>'
+
+
+def test_the_indentation_of_a_listing_stays() -> None:
+    assert render_human([Tool("1", "Read", "\n \n     1→a\n     2→b\n\n")]) == (
+        "<tool_result>\n     1→a\n     2→b\n</tool_result>"
+    )

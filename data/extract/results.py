@@ -33,11 +33,12 @@ class Result(msgspec.Struct, frozen=True):
 def read_result(block: Block, record: Record, tool: str) -> Result:
     """The result in a tool_result block of a record, for a call of the named tool."""
     text = plain_text(block.content)
-    if text.startswith(REJECTED):
-        return _rejection(text, tool)
-    if text.startswith(PERSISTED):
+    start = text.lstrip()
+    if start.startswith(REJECTED):
+        return _rejection(start, tool)
+    if start.startswith(PERSISTED):
         text = _persisted(block.tool_use_id or "", record) or text
-    if tool == "ExitPlanMode" and text.startswith(_ACCEPTED):
+    if tool == "ExitPlanMode" and start.startswith(_ACCEPTED):
         return Result(text, ResultStatus.ACCEPTED_PLAN)
     return Result(text, ResultStatus.ERROR if block.is_error else ResultStatus.OK)
 
@@ -52,10 +53,10 @@ def _rejection(text: str, tool: str) -> Result:
 def plain_text(content: Any) -> str:
     """The text of a result's content: a string, or a list of text and image blocks."""
     if isinstance(content, str):
-        return content.strip()
+        return content
     if not isinstance(content, list):
         return ""
-    return "\n".join(part for part in map(_part, content) if part).strip()
+    return "\n".join(part for part in map(_part, content) if part)
 
 
 def _part(block: Any) -> str:
@@ -81,7 +82,7 @@ def _from_side_file(call_id: str, record: Record) -> str:
     try:
         if not path.resolve(strict=True).is_relative_to(folder.resolve(strict=True)):
             return ""
-        return _read_bounded(path).strip()
+        return _read_bounded(path)
     except OSError:
         return ""
 
@@ -100,7 +101,7 @@ def _read_bounded(path: Path) -> str:
 def _from_tool_use_result(record: Record) -> str:
     detail = tool_use_detail(record)
     texts = (detail.get(key) for key in ("stdout", "content"))
-    return next((text.strip() for text in texts if isinstance(text, str) and text.strip()), "")
+    return next((text for text in texts if isinstance(text, str) and text.strip()), "")
 
 
 def tool_use_detail(record: Record) -> dict[str, Any]:

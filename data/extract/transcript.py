@@ -186,7 +186,7 @@ def _with_message(record: Record) -> Record:
 
 
 def _is_persisted(block: Block) -> bool:
-    return isinstance(block.content, str) and block.content.startswith(PERSISTED)
+    return isinstance(block.content, str) and block.content.lstrip().startswith(PERSISTED)
 
 
 def _foreign(path: Path) -> Drop | None:

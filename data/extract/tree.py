@@ -173,7 +173,7 @@ class _Builder:
         call_id = record.line.source_tool_use_id or ""
         body = plain_text([{"text": b.text} for b in record.blocks if b.type == "text"])
         if result := node.results.get(call_id):
-            node.results[call_id] = msgspec.structs.replace(result, text=f"{result.text}\n{body}".strip())
+            node.results[call_id] = msgspec.structs.replace(result, text=f"{result.text}\n{body}")
         self._own(node, record)
 
     def _add(self, kind: Literal["said", "boundary"], record: Record, users: tuple[User, ...]) -> None:
@@ -247,7 +247,7 @@ def queued_command(record: Record) -> User | None:
     value = msgspec.json.decode(record.line.attachment)
     if not isinstance(value, dict) or value.get("type") != "queued_command":
         return None
-    prompt = plain_text(value.get("prompt"))
+    prompt = plain_text(value.get("prompt")).strip()
     return _user_at(record, prompt, UserKind.QUEUED) if prompt else None
 
 

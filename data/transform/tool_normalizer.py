@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from data.config import NormalizeConfig
 from data.record import Assistant, Conversation, Message, Note, Tool, User
+from data.render import without_blank_ends
 from data.stage import Stage
 
 STAGE = "normalize"
@@ -45,7 +46,7 @@ def tool_normalizer(config: NormalizeConfig) -> Stage:
 def _clean(message: Message, removed: Counter[str], strip: Callable[[str, Counter[str]], str]) -> Message:
     match message:
         case Tool():
-            text = strip(plain(message.text), removed).strip()
+            text = without_blank_ends(strip(plain(message.text), removed))
             return replace(message, text=text or EMPTY_RESULT)
         case User():
             return replace(message, text=plain(message.text).strip())
