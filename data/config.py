@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 import yaml
@@ -143,38 +143,49 @@ def load_config(path: Path) -> DataConfig:
         raise ConfigError(f"{path}: {error}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from None
-    problems = [f"{path}: {problem}" for problem in _unknown_keys(raw, DataConfig, "")]
-    if problems:
-        raise ConfigError("\n".join(problems))
-    try:
-        config = msgspec.convert(raw, DataConfig)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {error}") from None
-    problems = [f"{path}: {problem}" for problem in _contradictions(config)]
-    if problems:
-        raise ConfigError("\n".join(problems))
+    _refuse(path, _problems(raw, DataConfig, ""))
+    config = msgspec.convert(raw, DataConfig)
+    _refuse(path, _contradictions(config))
     return config
 
 
-def _unknown_keys(raw: Any, kind: type[msgspec.Struct], where: str) -> Iterator[str]:
-    if not isinstance(raw, dict):
-        yield f"{where or 'the file'} must be a mapping of keys, not {type(raw).__name__}."
-        return
-    fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
+def _refuse(path: Path, problems: Iterable[str]) -> None:
+    if found := [f"{path}: {problem}" for problem in problems]:
+        raise ConfigError("\n".join(found))
+
+
+def _problems(raw: Any, kind: Any, where: str) -> Iterator[str]:
+    """Every unknown key, missing key and wrong type in a value, however deep, each with its place."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and isinstance(raw, dict):
+        yield from _problems_of_keys(raw, kind, where)
+    elif origin is tuple and isinstance(raw, list):
+        for index, value in enumerate(raw):
+            yield from _problems(value, inner[0], f"{where}[{index}]")
+    elif origin is dict and isinstance(raw, dict):
+        for key, value in raw.items():
+            yield from _problems(value, inner[1], f"{where}.{key}")
+    else:
+        try:
+            msgspec.convert(raw, kind)
+        except msgspec.ValidationError as error:
+            yield f"{where or 'the file'}: {error}."
+
+
+def _problems_of_keys(raw: dict[Any, Any], kind: type[msgspec.Struct], where: str) -> Iterator[str]:
+    fields = {field.name: field for field in msgspec.structs.fields(kind)}
+    inside = f"{where}." if where else ""
     for key, value in raw.items():
-        if key not in fields:
+        if key in fields:
+            yield from _problems(value, fields[key].type, f"{inside}{key}")
+        else:
             near = difflib.get_close_matches(str(key), fields, n=1)
-            yield f"{where}{key} is not a key. " + (
+            yield f"{inside}{key} is not a key. " + (
                 f"Did you mean {near[0]}?" if near else f"Known: {', '.join(fields)}."
             )
-        elif isinstance(fields[key], type) and issubclass(fields[key], msgspec.Struct):
-            yield from _unknown_keys(value, fields[key], f"{where}{key}.")
-        elif key == "sources" and isinstance(value, list):
-            for index, source in enumerate(value):
-                yield from _unknown_keys(source, SourceConfig, f"sources[{index}].")
-        elif key == "roles" and isinstance(value, dict):
-            for role, settings in value.items():
-                yield from _unknown_keys(settings, RoleConfig, f"roles.{role}.")
+    for name, field in fields.items():
+        if field.required and name not in raw:
+            yield f"{inside}{name} is missing."
 
 
 def _contradictions(config: DataConfig) -> Iterator[str]:

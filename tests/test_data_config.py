@@ -44,16 +44,18 @@ def test_the_repository_config_loads(root: Path) -> None:
         (MINIMAL.replace("unknown", "mayor"), "roles.unknown is missing"),
         (MINIMAL.replace("kind: sessions", "kind: cessions"), "Invalid enum value 'cessions'"),
         ("a: [", "is not valid YAML"),
-        ("- a", "must be a mapping"),
+        ("- a", "the file: Expected `object`, got `array`"),
+        (MINIMAL + "windows: 8", "windows: Expected `object`"),
+        (MINIMAL.replace("roles", "rules"), "roles is missing"),
     ],
 )
 def test_a_wrong_config_is_a_sentence(tmp_path: Path, text: str, expected: str) -> None:
     assert expected in problems(tmp_path, text)
 
 
-def test_all_misspelt_keys_are_named_at_once(tmp_path: Path) -> None:
-    found = problems(tmp_path, MINIMAL + "sead: 1\nwindows: {pair: 1}\nroles2: {}")
-    assert len(found.splitlines()) == 3
+def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
+    found = problems(tmp_path, MINIMAL + "sead: 1\nwindows: {pair: 1, overlap: half}\nsplit: {val: x}\nroles2: {}")
+    assert len(found.splitlines()) == 5
 
 
 def test_a_missing_config_says_how_to_give_another(tmp_path: Path) -> None:

@@ -1,11 +1,16 @@
 """The shipped scenarios: they load, their golds pass, and no wrong answer does."""
 
 import json
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import jsonschema
+import msgspec
 import pytest
 
+from data.sample import tasks_rig, tasks_town, tasks_work, words
+from data.sample.tasks import Task
 from eval.answer import parse_answer
 from eval.errors import BadInput
 from eval.scenario import ROLES, Role, Scenario, load_scenarios, load_tools, scenario_schema
@@ -51,12 +56,40 @@ def test_a_failed_answer_is_explained_by_its_first_failed_check(scenario: Scenar
     assert next(check.note for check in score.checks if not check.ok) in score.explanation
 
 
-@pytest.mark.parametrize("scenario", EVERY, ids=by_id)
-def test_scenarios_use_ids_that_the_sample_town_never_draws(scenario: Scenario) -> None:
-    text = json.dumps([turn.content for turn in scenario.messages]) + scenario.gold
-    ids = [word for word in text.replace("/", " ").replace(".", " ").split() if word[2:3] == "-"]
-    numbers = [word[3:6] for word in ids if word[3:6].isdigit()]
-    assert all(800 <= int(number) <= 999 for number in numbers)
+def test_the_sample_town_never_says_what_a_scenario_asks() -> None:
+    """Every prompt is matched against the town's phrasings; none can come out of a draw of its values."""
+    slots = {
+        "id": "[a-z]{2}-[1-7]?[0-9]{2}",
+        "fresh_id": "[a-z]{2}-[1-7]?[0-9]{2}",
+        "cycle": "[1-7]?[0-9]{2}",
+        "n": "[1-7]?[0-9]{2}",
+        "problem": either(words.PROBLEMS),
+        "path": either(words.PATHS),
+        "symbol": either(words.SYMBOLS),
+        "old": either(words.SYMBOLS),
+        "new": either(words.SYMBOLS),
+        "module": either(words.MODULES),
+        "rig": either(words.RIGS),
+        "name": either(words.NAMES),
+        "plugin": either(words.PLUGINS),
+        "sev": either(words.SEVERITIES),
+        "p": "[0-4]",
+        "sha": "[0-9a-f]{7}",
+    }
+    said = [re.sub(r"\\\{(\w+)\\\}", lambda m: f"(?:{slots[m[1]]})", re.escape(p)) for p in phrasings()]
+    assert any(re.fullmatch(pattern, "Bead pe-79 is ready. Give it to petals.") for pattern in said)
+    for scenario in EVERY:
+        assert not [pattern for pattern in said if re.fullmatch(pattern, scenario.messages[0].content)], scenario.id
+
+
+def either(values: Iterable[str]) -> str:
+    return "|".join(map(re.escape, values))
+
+
+def phrasings() -> list[str]:
+    tables = (tasks_town, tasks_rig, tasks_work)
+    found = [task for table in tables for value in vars(table).values() if isinstance(value, tuple) for task in value]
+    return [phrasing for task in found if isinstance(task, Task) for phrasing in task.phrasings]
 
 
 def test_the_shipped_schema_is_the_one_of_the_types() -> None:
@@ -123,3 +156,8 @@ def test_an_empty_or_missing_scenario_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mayor.jsonl").write_text("\n")
     with pytest.raises(BadInput, match="holds no scenario"):
         load_scenarios("mayor", tmp_path)
+
+
+def test_the_scenario_in_the_readme_is_one() -> None:
+    text = (SCHEMA.parent / "README.md").read_text().split("```json\n")[1].split("```")[0]
+    assert msgspec.json.decode(text, type=Scenario).id == "mayor-dispatch-1"

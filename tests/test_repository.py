@@ -106,7 +106,12 @@ def test_the_data_makefile_builds_a_dataset(tmp_path: Path) -> None:
     script.human("go and look at the parser")
     script.says("It reads one row after the other.", "m1")
     script.save(tmp_path / "sessions")
-    variables = [f"PYTHON={sys.executable}", f"SESSIONS={tmp_path / 'sessions'}", f"OUT={tmp_path / 'out'}", "WORKERS=1"]
+    variables = [
+        f"PYTHON={sys.executable}",
+        f"SESSIONS={tmp_path / 'sessions'}",
+        f"OUT={tmp_path / 'out'}",
+        "WORKERS=1",
+    ]
     for target in ("extract", "transform", "stats", "all"):
         subprocess.run(["make", "-C", "data", target, *variables], cwd=ROOT, check=True, capture_output=True)
     assert (tmp_path / "out" / "manifest.json").is_file()

@@ -73,7 +73,14 @@ def invent(town: TownText, rng: random.Random) -> Drill:
         told += rng.choice(
             ([slot], [slot], [f"--{plain_word(town, rng)}", slot], [f'"{slot}"'], [plain_word(town, rng), slot])
         )
-    return Drill(" ".join(asked) + rng.choice(".?"), " ".join(told), kinds)
+    return Drill(joined(asked, rng) + rng.choice(".?"), " ".join(told), kinds)
+
+
+def joined(words: list[str], rng: random.Random) -> str:
+    """Words with spaces; neighbouring slots sometimes with a slash, as in `rig/name`, and some words with a mark."""
+    text = " ".join(words)
+    text = re.sub(r"(<\d>) (?=<)", lambda match: match[1] + rng.choice(("/", " ")), text)
+    return re.sub(r"(?<=[a-z>]) ", lambda _: rng.choice((" ", " ", " ", " ", ": ", ", ")), text, count=1)
 
 
 def fill(pattern: str, values: list[str]) -> str:

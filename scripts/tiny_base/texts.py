@@ -27,8 +27,9 @@ class TownText:
 
     @cached_property
     def plain_words(self) -> tuple[str, ...]:
-        """The words of letters alone."""
-        return tuple(word for word in self.words if word.isalpha() and len(word) > 1)
+        """The words of letters alone, each as often as the human sentences say it."""
+        said = (word.strip(".,:;?!/") for sentence in self.sentences for word in re.split(r"[\s/]", sentence))
+        return tuple(word for word in said if word.isalpha() and len(word) > 1)
 
 
 def read_town(datasets: Path) -> TownText:
