@@ -21,7 +21,7 @@ from data.transform.redactor import redactor, text_redactor
 from data.transform.role_tagger import role_tagger
 from data.transform.tool_normalizer import tool_normalizer
 
-ORDER = ("redact", "roles", "normalize", "windows", "outcome", "quality", "duplicates")
+ORDER = ("redact", "roles", "normalize", "windows", "outcome", "quality", "dedup")
 
 Reader = Callable[[Unit], Iterator[Conversation | Drop]]
 Finder = Callable[[Path, str], Iterator[Unit]]

@@ -20,7 +20,10 @@ def says(text: str | None, **more: Any) -> Choice:
 def chat_server(
     answer: Callable[[list[dict[str, str]]], Choice], model: str = "mayor", greeting: int = 200
 ) -> Iterator[tuple[str, list[Any]]]:
-    """Serves `answer(messages)`, and the list of models with status `greeting`; yields the address with the model's name, and the list of request bodies."""
+    """Serves `answer(messages)`, and the list of models with status `greeting`.
+
+    Yields the address with the model's name, and the list of request bodies.
+    """
     requests: list[Any] = []
 
     class Handler(BaseHTTPRequestHandler):
