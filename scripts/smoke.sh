@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # The whole loop on a CPU, from transcripts to a scored adapter: the code of a real run, a sample town and a tiny base.
-#   scripts/smoke.sh [--role mayor] [--dry-run]
-# Everything lands in output/smoke. No network, no GPU, about five minutes on two cores.
+#   scripts/smoke.sh [--role refinery] [--dry-run]
+# Everything lands in output/smoke. No network, no GPU, about seven minutes on two cores.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-role=mayor dry_run=false
+role=refinery dry_run=false
 while (($#)); do
   case "$1" in
     --role) [[ $# -ge 2 ]] || { echo "smoke: --role needs a role" >&2; exit 2; }; role="$2"; shift 2 ;;
@@ -28,7 +28,15 @@ step() { # step "what happens" COMMAND...
   if "$dry_run"; then printf '%s\n' "$*"; else "$@" && printf '   %d s\n' "$((SECONDS - started))"; fi
 }
 
-"$dry_run" || rm -rf "$root"
+quietly() { # quietly LOG COMMAND...: a long log goes to a file; its last line says how it ended
+  local log="$1" code=0
+  shift
+  "$@" >"$log" 2>&1 || code=$?
+  if ((code)); then tail -n 20 "$log" >&2; else tail -n 1 "$log"; fi
+  return "$code"
+}
+
+"$dry_run" || { rm -rf "$root" && mkdir -p "$root"; }
 step "A town of agents talks" \
   "$python" -m data.sample --out "$root/town" --sessions 1200
 step "Its transcripts become general text" \
@@ -40,10 +48,12 @@ step "The base's own tokens decide the windows" \
 step "The transcripts become rows" \
   "$python" -m data.pipeline all --sessions "$root/town/projects" --out "$root/datasets" --config "$root/data.yml"
 step "Axolotl trains the $role" \
-  scripts/train.sh "$role" --with smoke --root "$root"
+  quietly "$root/train.log" scripts/train.sh "$role" --with smoke --root "$root"
 step "The base answers the scenarios of the $role" \
   "$python" -m eval.role_bench --model base --base-model "$root/base" --role "$role" --config "$root/data.yml" --out "$root/evals/base.json"
 step "The adapter answers the same" \
   "$python" -m eval.role_bench --model "$root/adapters/$role" --base-model "$root/base" --role "$role" --config "$root/data.yml" \
   --compare "$root/evals/base.json" --out "$root/evals/$role.json"
+step "What the training was worth" \
+  "$python" -m scripts.smoke_gain "$root/evals/base.json" "$root/evals/$role.json"
 printf '\nAll of it took %d s.\n' "$SECONDS"

@@ -12,6 +12,7 @@ from configs.files import CONFIGS
 from configs.strict_yaml import load_mapping
 from data.config import load_config
 from scripts.smoke_data import main
+from scripts.smoke_gain import main as gain
 
 ROOT = Path(__file__).parent.parent
 SMOKE = ROOT / "scripts" / "smoke.sh"
@@ -29,9 +30,10 @@ def test_the_steps_come_in_the_order_in_which_they_need_each_other() -> None:
         "scripts.tiny_base",
         "scripts.smoke_data",
         "--config output/smoke/data.yml",
-        "scripts/train.sh mayor --with smoke",
+        "scripts/train.sh refinery --with smoke",
         "--model base",
-        "--model output/smoke/adapters/mayor",
+        "--model output/smoke/adapters/refinery",
+        "scripts.smoke_gain",
     )
     places = [said.index(step) for step in steps]
     assert places == sorted(places)
@@ -49,7 +51,7 @@ def test_the_pipeline_takes_the_configuration_of_the_walkthrough(tmp_path: Path)
     assert main(["--base", str(tmp_path / "base"), "--out", str(out)]) == 0
     config = load_config(out)
     assert config.base_model == str(tmp_path / "base")
-    assert config.windows.max_tokens <= combine("mayor", ["smoke"])["sequence_len"]
+    assert config.windows.max_tokens <= combine("refinery", ["smoke"])["sequence_len"]
     real = load_mapping(CONFIGS / "data.yml")
     changed = load_mapping(out)
     assert {key for key in real if real[key] != changed[key]} == {"base_model", "windows"}
@@ -61,11 +63,37 @@ def test_a_wrong_option_is_one_sentence() -> None:
     assert answer.stderr == "smoke: there is no option --fast; see --help\n"
 
 
+def results(folder: Path, name: str, passed: int) -> str:
+    file = folder / f"{name}.json"
+    file.write_text(json.dumps({"results": [{"passed": number < passed} for number in range(10)]}), encoding="utf-8")
+    return str(file)
+
+
+@pytest.mark.parametrize(("before", "after", "code"), [(0, 8, 0), (1, 6, 0), (1, 5, 1), (8, 8, 1), (8, 0, 1)])
+def test_a_small_gain_fails_the_walkthrough(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], before: int, after: int, code: int
+) -> None:
+    assert gain([results(tmp_path, "base", before), results(tmp_path, "adapter", after)]) == code
+    assert f"The base passed {before} of 10 scenarios, the adapter {after}." in capsys.readouterr().out
+
+
+def test_a_file_that_holds_no_results_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "none.json").write_text("[]", encoding="utf-8")
+    assert gain([str(tmp_path / "none.json")] * 2) == 1
+    assert capsys.readouterr().err.startswith("smoke: not two results of eval.role_bench: ")
+
+
 @pytest.mark.slow
 def test_the_whole_loop_trains_an_adapter_that_knows_its_role() -> None:
     pytest.importorskip("axolotl")
     ran = subprocess.run([str(SMOKE)], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
-    run = json.loads((ROOT / "output/smoke/adapters/mayor/run.json").read_text(encoding="utf-8"))
+    run = json.loads((ROOT / "output/smoke/adapters/refinery/run.json").read_text(encoding="utf-8"))
     assert run["outcome"]["steps"] == run["outcome"]["max_steps"]
     assert run["outcome"]["last_loss"] < run["outcome"]["first_loss"] / 5
+    scores = [
+        json.loads((ROOT / f"output/smoke/evals/{name}.json").read_text(encoding="utf-8"))
+        for name in ("base", "refinery")
+    ]
+    assert scores[0]["summary"]["refinery"]["passed"] <= 0.2
+    assert scores[1]["summary"]["refinery"]["passed"] >= 0.7

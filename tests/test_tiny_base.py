@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from scripts.tiny_base.__main__ import main
 from scripts.tiny_base.practice import SLOT, call, conversations, fill, invent, redraw_digits
-from scripts.tiny_base.texts import read_town, spoken
+from scripts.tiny_base.texts import copied_words, read_town, spoken
 from scripts.tiny_base.tokenizer import Turn
 
 HUMANS = ("Bead pe-42 is ready. Give it to petals.", "Read src/parser.py first.", "How does convoy ha-17 stand?")
@@ -40,6 +40,14 @@ def test_sentences_are_the_humans_own_words(datasets: Path) -> None:
     town = read_town(datasets)
     assert set(town.sentences) == set(HUMANS)
     assert {"sling", "pe-42", "petals."} <= set(town.words)
+
+
+def test_words_that_a_call_takes_from_its_request_are_known_and_no_others(datasets: Path) -> None:
+    asked = "Bead pe-42 is ready. Give it to petals."
+    assert copied_words(asked, CALL) == ["petals"]
+    assert copied_words(asked, "It is ready.") == []
+    assert copied_words("<tool_result>\npetals\n</tool_result>", CALL) == []
+    assert set(read_town(datasets).copied) == {"petals"}
 
 
 def test_no_exercise_shows_a_role_or_answers_a_human_text(datasets: Path) -> None:
@@ -134,7 +142,7 @@ def test_attention_copies_before_any_training(datasets: Path, tmp_path: Path) ->
     with torch.no_grad():
         first, second = model(repeated, output_attentions=True).attentions
     here = torch.arange(60, 119)
-    for head, back in enumerate((1, 2, 3)):
+    for head, back in enumerate((1, 2)):
         assert first[0, head, here, here - back].mean() > 0.9
     # Evenly spread attention would give each of the 119 places less than 0.01.
     assert second[0, 0, here, here - 59].mean() > 0.1

@@ -23,7 +23,7 @@ from data.sample.people import DEVELOPER, hire
 from data.sample.transcript import Transcript, encode_rows
 
 SESSIONS: Final = 150
-SEED: Final = 7
+SEED: Final = 10
 ODDITIES: Final[tuple[Oddity, ...]] = (
     *odd_calls.ACTS,
     *odd_results.ACTS,

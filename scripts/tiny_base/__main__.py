@@ -1,6 +1,7 @@
 """Command line of the tiny base: `python -m scripts.tiny_base --data DIR --out DIR`."""
 
 import argparse
+import logging
 import os
 import shutil
 import sys
@@ -30,6 +31,8 @@ def make_base(datasets: Path, out: Path, steps: int, seed: int) -> None:
     town = read_town(datasets)
     # Threads beyond the first cost more than they give at this size, and change the last digits.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    for library in ("bitsandbytes", "torch.utils._pytree", "torchao"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)  # kernels that no CPU has
     from scripts.tiny_base.model import build_model, pretrain, save
     from scripts.tiny_base.tokenizer import train_tokenizer
 

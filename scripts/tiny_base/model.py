@@ -1,6 +1,7 @@
-"""Build and pre-train the tiny Qwen2: sizes, optimizer and steps.
+"""Build and pre-train the tiny Qwen2: its sizes, its optimizer and its steps.
 
-Weights drawn with deviation 0.08 and a second beta of 0.98 are what made so small a model learn at all.
+Two layers, weights drawn with deviation 0.08 and a second beta of 0.98 are the sizes at which a model this small was
+seen to learn a role's calls at all; what it learns from is in practice.py, what it starts from in copying.py.
 """
 
 import math
@@ -18,6 +19,7 @@ from scripts.tiny_base.tokenizer import CONTEXT_TOKENS, encode_turns
 BATCH: Final = 16
 PEAK_LEARNING_RATE: Final = 3.0e-3
 WARMUP_STEPS: Final = 30
+# Batches whose conversations are sorted by length together.
 SORTED_TOGETHER: Final = 50
 
 Example = tuple[list[int], list[int]]
@@ -101,5 +103,8 @@ def padded(batch: Sequence[Example], pad: int) -> dict[str, Any]:
 
 def save(model: Any, out: Path) -> None:
     """Write the weights and the configuration beside the tokenizer."""
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
     model.eval()
     model.save_pretrained(out)

@@ -62,7 +62,7 @@ def exercise(town: TownText, rng: random.Random, drills: tuple[Drill, ...]) -> t
 
 def invent(town: TownText, rng: random.Random) -> Drill:
     """A drill with one to three slots between loose words, named again as options or quoted words of the command."""
-    family = one_of(rng.choices(town.plain_words, k=FAMILY))
+    family = one_of(family_of(town, rng, FAMILY))
     kinds = tuple(rng.choice((bead, bead, family, family, word, digit, text)) for _ in range(rng.randint(1, 3)))
     slots = [f"<{index}>" for index in range(len(kinds))]
     asked = [plain_word(town, rng) for _ in range(rng.randint(2, 6))]
@@ -92,14 +92,20 @@ def text(town: TownText, rng: random.Random) -> str:
     if rng.random() < 0.5:
         words = rng.choice(town.sentences).split()
         start = rng.randrange(len(words))
-        words = words[start : start + rng.randint(1, 6)]
+        words = words[start : start + rng.randint(1, 10)]
     else:
-        words = rng.choices(town.words, k=rng.randint(1, 4))
+        words = rng.choices(town.words if rng.random() < 0.5 else town.plain_words, k=rng.randint(1, 8))
     return redraw_digits(" ".join(words), rng)
 
 
 def word(town: TownText, rng: random.Random) -> str:
     return redraw_digits(rng.choice(town.words), rng)
+
+
+def family_of(town: TownText, rng: random.Random, count: int) -> list[str]:
+    """`count` different words: those that replies copy, frequent ones more likely, or any words of the town."""
+    pool = (town.copied or town.plain_words) if rng.random() < 0.5 else tuple(sorted(set(town.plain_words)))
+    return list(dict.fromkeys(rng.choices(pool, k=50 * count)))[:count]
 
 
 def one_of(words: list[str]) -> Value:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,11 +26,13 @@ class TownText:
     sentences: tuple[str, ...]
     words: tuple[str, ...]
 
+    # Words of letters, each as often as a reply copied it from the text before it: rigs, names, modules.
+    copied: tuple[str, ...]
+
     @cached_property
     def plain_words(self) -> tuple[str, ...]:
         """The words of letters alone, each as often as the human sentences say it."""
-        said = (word.strip(".,:;?!/") for sentence in self.sentences for word in re.split(r"[\s/]", sentence))
-        return tuple(word for word in said if word.isalpha() and len(word) > 1)
+        return tuple(word for sentence in self.sentences for word in letters_only(sentence))
 
 
 def read_town(datasets: Path) -> TownText:
@@ -45,7 +48,22 @@ def read_town(datasets: Path) -> TownText:
         raise ValueError(f"{file}: no row holds a human text, so there is nothing to learn from.")
     words = {word for turn in said for word in spoken(turn["value"]).split()}
     texts = dict.fromkeys(turn["value"] for turn in turns)
-    return TownText(tuple(texts), tuple(sorted(sentences)), tuple(sorted(words)))
+    pairs = [pair for pair in pairwise(turns) if (pair[0]["from"], pair[1]["from"]) == ("human", "gpt")]
+    copied = [word for asked, told in pairs for word in copied_words(asked["value"], told["value"])]
+    return TownText(tuple(texts), tuple(sorted(sentences)), tuple(sorted(words)), tuple(copied))
+
+
+def copied_words(asked: str, told: str) -> list[str]:
+    """The words of letters that stand in a text and again in the tool calls that answer it."""
+    if "<tool_call>" not in told or "<tool_result>" in asked:
+        return []
+    known = set(letters_only(asked))
+    return [word for word in letters_only(spoken(told)) if word in known]
+
+
+def letters_only(text: str) -> list[str]:
+    words = (word.strip(".,:;?!\"'") for word in re.split(r"[\s/]", text))
+    return [word for word in words if word.isalpha() and len(word) > 1]
 
 
 def spoken(value: str) -> str:
