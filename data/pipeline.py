@@ -106,10 +106,12 @@ def choose_sessions(given: Path | None, scratch: Path) -> tuple[Path, bool]:
     if given:
         state = "holds no .jsonl transcripts" if folder.is_dir() else "does not exist"
         raise SourceError(f"{given} {state}. Give the folder that Claude Code writes to, usually {DEFAULT_SESSIONS}.")
-    from data.sample.__main__ import main as write_town
+    from data.sample.disk import write_town
+    from data.sample.town import build_town
 
-    print(f"No transcripts in {DEFAULT_SESSIONS}: building from the invented sample town instead.")
-    write_town(["--out", str(scratch)])
+    town = build_town()
+    write_town(scratch, town.files)
+    print(f"No transcripts in {DEFAULT_SESSIONS}: using the invented sample town of {town.sessions} sessions instead.")
     return scratch / "projects", True
 
 
