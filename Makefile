@@ -68,7 +68,7 @@ $(VENV)/.light: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing the light dependencies (no torch) into $(VENV) ..."
 	@$(PIP) --editable .
-	@$(PIP) --no-deps $(VOCABULARY)
+	@$(PIP) --no-deps --upgrade --target $(VENV)/share/vocabulary $(VOCABULARY)
 	@touch $@
 
 $(VENV)/.train: $(VENV)/.light requirements-gpu.txt

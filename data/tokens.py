@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import sys
 import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,6 +30,8 @@ CHATML_CLOSING = "<|im_end|>\n"
 
 # The three control tokens follow the 151,643 ranks of the packaged vocabulary.
 QWEN_CONTROL = {"<|endoftext|>": 151643, "<|im_start|>": 151644, "<|im_end|>": 151645}
+
+VOCABULARY_FOLDER = Path(sys.prefix) / "share" / "vocabulary"
 
 _BATCH = 256  # gigatoken needs batches: 207 MB/s at 256 texts a call, 5 MB/s at one
 _SURELY_OVER = 16  # characters a token: text has about 3, so what is longer is over the budget without a look
@@ -155,9 +158,8 @@ def read_joints(name: str, locate: Callable[[str], Path]) -> tuple[str, str, str
 def _packaged_qwen(name: str) -> TokenCounter:
     from gigatoken import Tokenizer
 
-    spec = importlib.util.find_spec("dashscope")
-    vocabulary = Path(spec.origin or "").parent / "resources" / "qwen.tiktoken" if spec else None
-    if vocabulary is None or not vocabulary.is_file():
+    vocabulary = packaged_vocabulary()
+    if vocabulary is None:
         raise TokenizerNotFound(
             f"No tokenizer of {name} is at hand. Run `pip install --no-deps dashscope` (it carries the Qwen"
             " vocabulary), or set base_model in configs/data.yml to a folder with its tokenizer.json."
@@ -165,6 +167,18 @@ def _packaged_qwen(name: str) -> TokenCounter:
     tokenizer = Tokenizer.from_tiktoken(vocabulary, "qwen2", QWEN_CONTROL)
     joints = (CHATML_OPENING, CHATML_TO_USER, CHATML_TO_ASSISTANT, CHATML_TO_USER, CHATML_CLOSING)
     return TokenCounter(name, tokenizer, joints, nfc=True)
+
+
+def packaged_vocabulary() -> Path | None:
+    """The Qwen ranks that the model vendor's own package carries.
+
+    `make` unpacks that package beside the environment, since nothing else of it is used and its dependencies stay out;
+    an installed one serves as well.
+    """
+    spec = importlib.util.find_spec("dashscope")
+    folders = [VOCABULARY_FOLDER / "dashscope", *([Path(spec.origin).parent] if spec and spec.origin else [])]
+    files = (folder / "resources" / "qwen.tiktoken" for folder in folders)
+    return next((file for file in files if file.is_file()), None)
 
 
 def _is_qwen2(base_model: str) -> bool:

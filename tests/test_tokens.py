@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.tokens import QWEN_CONTROL, TokenCounter, TokenizerNotFound, load_counter
+from data.tokens import QWEN_CONTROL, TokenCounter, TokenizerNotFound, load_counter, packaged_vocabulary
 
 TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=200)
 # Qwen2's pre-tokenizer, as its tokenizer.json has it.
@@ -30,9 +29,7 @@ def reference():  # type: ignore[no-untyped-def]
     import tiktoken
     from tiktoken.load import load_tiktoken_bpe
 
-    spec = importlib.util.find_spec("dashscope")
-    assert spec and spec.origin
-    ranks = load_tiktoken_bpe(str(Path(spec.origin).parent / "resources" / "qwen.tiktoken"))
+    ranks = load_tiktoken_bpe(str(packaged_vocabulary()))
     return tiktoken.Encoding("qwen", pat_str=SPLIT, mergeable_ranks=ranks, special_tokens=QWEN_CONTROL)
 
 
