@@ -41,10 +41,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"resolve: {error.filename}: {error.strerror}.", file=sys.stderr)
         return 1
     print_changes(config)
-    print(
-        f"{rows.rows:,} rows, {rows.tokens:,} tokens ({rows.trained_tokens:,} trained), "
-        f"about {estimated_steps(config, rows):,} steps"
-    )
+    steps = estimated_steps(config, rows)
+    print(f"{rows.rows:,} rows, {rows.tokens:,} tokens ({rows.trained_tokens:,} trained), about {steps:,} steps")
+    if not steps:
+        print("That may not fill one step: add sessions, or lower gradient_accumulation_steps.", file=sys.stderr)
     print(f"wrote {out}")
     return 0
 
