@@ -20,7 +20,7 @@ from data.config import ConfigError, DataConfig, load_config
 from data.extract.unit import SourceError
 from data.record import Conversation, Drop
 from data.stage import Ledger, LedgerImbalance, Outcome
-from data.stages import find_units
+from data.stages import check_config, find_units
 from data.summary import announce, close
 from data.tokens import TokenizerNotFound
 from data.transform.redact_names import people_of
@@ -55,6 +55,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (LedgerImbalance, BrokenRows) as error:
         print(f"Nothing was published, because the result would not be right:\n{error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Interrupted. Nothing was published.", file=sys.stderr)
+        return 130
     except OSError as error:
         print(f"{error.filename or arguments.out}: {error.strerror}. Nothing was published.", file=sys.stderr)
         return 1
@@ -80,8 +83,9 @@ def _run(arguments: argparse.Namespace) -> int:
             return schema.main([str(arguments.out)])
         case "stats":
             return stats.main([str(arguments.out)])
-        case "transform":
-            return _transform(config, arguments)
+    check_config(config)
+    if arguments.command == "transform":
+        return _transform(config, arguments)
     with tempfile.TemporaryDirectory(prefix="sample-town-") as scratch:
         folder, sample = choose_sessions(arguments.sessions, Path(scratch))
         units = find_units(config, folder)[: arguments.limit]

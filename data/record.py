@@ -43,7 +43,6 @@ class ResultStatus(StrEnum):
     ERROR = "error"
     REJECTED = "rejected"
     ACCEPTED_PLAN = "accepted_plan"
-    INTERRUPTED = "interrupted"
     MISSING = "missing"
 
 

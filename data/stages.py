@@ -17,6 +17,7 @@ from data.transform.chunker import chunker
 from data.transform.deduplicator import Deduplicator
 from data.transform.outcome import outcome
 from data.transform.quality_filter import quality_filter
+from data.transform.redact_own import load_literals
 from data.transform.redactor import redactor, text_redactor
 from data.transform.role_tagger import role_tagger
 from data.transform.tool_normalizer import tool_normalizer
@@ -55,6 +56,15 @@ def _units_of(source: SourceConfig, folder: Path) -> list[Unit]:
         return []
     find, _ = SOURCES[source.kind]
     return list(find(path, source.role))
+
+
+def check_config(config: DataConfig) -> None:
+    """Whatever would stop a worker stops here, before a file is opened: no tokenizer, an unreadable secrets file.
+
+    Raises TokenizerNotFound or ConfigError, one sentence with the fix.
+    """
+    load_literals(config.redact)
+    load_counter(config.base_model)
 
 
 class Worker:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from data.pipeline import main
 from data.sample.__main__ import main as write_town
@@ -144,6 +145,24 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(
     complaint = capsys.readouterr().err.strip()
     assert expected in complaint
     assert "\n" not in complaint
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"base_model": "someone/else"}, "No tokenizer of someone/else is at hand"),
+        ({"redact": {"literals": "/nowhere/secrets.txt"}}, "/nowhere/secrets.txt"),
+    ],
+)
+def test_what_would_stop_a_worker_stops_before_the_first_file(
+    root: Path, town: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: dict[str, object], expected: str
+) -> None:
+    settings = yaml.safe_load((root / "configs" / "data.yml").read_text()) | change
+    (tmp_path / "data.yml").write_text(yaml.safe_dump(settings))
+    arguments = ["--sessions", str(town), "--config", str(tmp_path / "data.yml"), "--out", str(tmp_path / "out")]
+    assert main(["all", *arguments, "--workers", "2"]) == 2
+    assert expected in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

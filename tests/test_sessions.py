@@ -306,6 +306,17 @@ def test_glued_truncated_and_foreign_lines_are_repaired_or_named(tmp_path: Path)
     assert reasons(drops) == {"used": 2, Reason.TITLE: 1, Reason.MALFORMED: 3, Reason.FOREIGN: 1}
 
 
+def test_a_lone_surrogate_or_a_deep_line_costs_no_other_record(tmp_path: Path) -> None:
+    s = Script()
+    s.human("go")
+    s.says("half a \ud83d smile", "m1")
+    path = s.save(tmp_path)
+    path.write_text(path.read_text() + '{"type": "user", "message": ' + "[" * 20_000 + "]" * 20_000 + "}\n")
+    conversations, drops = read_all(tmp_path)
+    assert shape(conversations[0]) == ["prompt: go", "reply: half a ? smile"]
+    assert reasons(drops) == {"used": 2, Reason.MALFORMED: 1}
+
+
 def test_a_child_before_its_parent_and_a_loop_lose_nothing(tmp_path: Path) -> None:
     s = Script()
     s.human("go", uuid="a", parent=None)

@@ -151,15 +151,15 @@ def decode_line(raw: bytes) -> list[Line]:
 
 
 def _unglue(raw: bytes) -> list[bytes]:
+    """The JSON values on a line, one after the other; lone surrogates in them become question marks."""
     text = raw.decode("utf-8", "replace").strip()
     pieces, start = [], 0
     while start < len(text):
         try:
-            _, end = _GLUE.raw_decode(text, start)
+            value, start = _GLUE.raw_decode(text, start)
+            pieces.append(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
         except RecursionError:
             raise ValueError("JSON nested too deeply") from None
-        pieces.append(text[start:end].encode("utf-8", "replace"))
-        start = end
         while start < len(text) and text[start].isspace():
             start += 1
     return pieces

@@ -66,7 +66,7 @@ def count_parts(conversation: Conversation) -> Parts:
             case Tool(status=ResultStatus.OK | ResultStatus.ERROR):
                 results += 1
                 failed += has_failed(message)
-            case Tool(status=ResultStatus.REJECTED | ResultStatus.INTERRUPTED):
+            case Tool(status=ResultStatus.REJECTED):
                 objections += 1
             case User():
                 objections += objects(message)
