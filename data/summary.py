@@ -66,7 +66,7 @@ def _sentences(manifest: Manifest, ledger: Ledger, config: DataConfig, out: Path
         yield f"No sessions of: {', '.join(missing)}. No files were written for them."
     for split in SPLITS:
         if not manifest.rows[split]:
-            yield f"No session fell into {split}: with few sessions that happens; more of them, or another seed in configs/data.yml, helps."
+            yield f"No session fell into {split}. With few sessions that happens; more of them, or another seed, helps."
     yield f"Written to {out}: rows by role and split, ledger.json, drops.jsonl, stats.json, manifest.json."
 
 
