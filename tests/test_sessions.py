@@ -91,6 +91,36 @@ def test_a_copied_session_trains_what_it_shares_once(tmp_path: Path) -> None:
     assert reasons(drops)[Reason.COPY] == 2
 
 
+def test_a_session_that_moved_to_another_project_is_still_one(tmp_path: Path) -> None:
+    s = Script()
+    s.human("go")
+    s.says("One.", "m1")
+    moved = tmp_path / "-home-ann-elsewhere"
+    moved.mkdir()
+    path = s.save(tmp_path)
+    path.rename(moved / path.name)
+    s.human("more")
+    s.says("Two.", "m2")
+    s.save(tmp_path)
+    assert only(tmp_path) == ["prompt: go", "reply: One.", "prompt: more", "reply: Two."]
+
+
+def test_a_branch_whose_copies_have_new_ids_trains_what_it_shares_once(tmp_path: Path) -> None:
+    one = Script()
+    one.human("go")
+    one.says("One.", "msg_1")
+    one.save(tmp_path)
+    other = Script(session="5e551011-0000-4000-8000-00000000beef", start=30)
+    other.human("go")
+    other.says("One.", "msg_1")
+    other.human("right")
+    other.says("Right.", "msg_2")
+    other.save(tmp_path)
+    conversations, _ = read_all(tmp_path)
+    told = [m.id for c in conversations for m in c.messages if isinstance(m, Assistant) and m.train]
+    assert sorted(told) == ["msg_1", "msg_2"]
+
+
 def test_a_fork_under_another_session_id_has_the_shared_part_as_context(tmp_path: Path) -> None:
     one = Script()
     one.human("go")

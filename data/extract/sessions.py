@@ -33,23 +33,26 @@ from data.record import (
 from data.stage import LedgerImbalance
 
 OBSERVER_SUFFIX = "observer-sessions"
+JOURNAL = "journal.jsonl"  # a workflow's own log, beside the transcripts of its subagents
 NO_RESULT = "[No result of this call was recorded.]"
-_IDENTITY = re.compile(rb'"(?:uuid|sessionId)":\s?"([^"]{1,64})"')
+# Copies can have new record and session ids; the ids of the API's messages stay.
+_IDENTITY = re.compile(rb'"(?:uuid|sessionId)":\s?"[^"]{1,64}"|"id":\s?"msg_[^"]{1,64}"')
 
 
 def units(folder: Path, role: str = "") -> Iterator[Unit]:
     """Groups of transcripts under a projects folder, each to be read together, in a stable order.
 
+    A session can stand in two projects, when its folder was moved or it was resumed elsewhere: all are grouped at once.
+
     Raises SourceError where the folder is missing.
     """
     if not folder.is_dir():
         raise SourceError(f"{folder} is not a folder. Give the folder with your transcripts: --sessions DIR.")
-    projects = sorted(p for p in [folder, *folder.iterdir()] if p.is_dir() and not p.name.endswith(OBSERVER_SUFFIX))
-    for project in projects:
-        nested = [] if project == folder else project.glob("*/subagents/**/*.jsonl")
-        files = sorted(path for path in [*project.glob("*.jsonl"), *nested] if path.name != "journal.jsonl")
-        for family in families(files):
-            yield sized("sessions", family[0].stem, family, role)
+    projects = [p for p in (folder, *folder.iterdir()) if p.is_dir() and not p.name.endswith(OBSERVER_SUFFIX)]
+    found = (path for p in projects for pattern in ("*.jsonl", "*/subagents/**/*.jsonl") for path in p.glob(pattern))
+    files = sorted({path for path in found if path.name != JOURNAL})
+    for family in families(files):
+        yield sized("sessions", family[0].stem, family, role)
 
 
 def families(files: Sequence[Path]) -> list[tuple[Path, ...]]:
