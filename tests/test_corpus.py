@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,8 +77,11 @@ def test_a_session_is_in_one_split_only(dataset: Path) -> None:
     assert all(len(splits) == 1 for splits in homes.values())
 
 
-def test_no_home_folder_of_a_person_is_left(dataset: Path) -> None:
+def test_no_home_folder_of_a_person_is_left(dataset: Path, corpus: Path) -> None:
+    working_folders = re.compile(r'"cwd":"/(?:Users|home)/([^/"]+)')
+    people = {name for path in corpus.rglob("*.jsonl") for name in working_folders.findall(path.read_text("utf-8"))}
+    assert people
     text = "".join(path.read_text("utf-8") for path in dataset.glob("gastown_*.jsonl"))
-    for name in ("alex",):
+    for name in people:
         assert f"/Users/{name}/" not in text
         assert f"-Users-{name}-" not in text
