@@ -12,6 +12,7 @@ import os
 import sys
 import unicodedata
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -107,8 +108,9 @@ class TokenCounter:
         return unicodedata.normalize("NFC", text) if self._nfc else text
 
 
+@cache
 def load_counter(base_model: str) -> TokenCounter:
-    """The counter for a base model: a folder, or a hub id.
+    """The counter for a base model: a folder, or a hub id. Loaded once in a process.
 
     Raises TokenizerNotFound with the fix where no tokenizer can be had.
     """

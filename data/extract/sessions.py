@@ -56,7 +56,7 @@ def units(folder: Path, role: str = "") -> Iterator[Unit]:
 
 
 def families(files: Sequence[Path]) -> list[tuple[Path, ...]]:
-    """Files that share a record or a session id, directly or through others, together."""
+    """Files that share a record, a session or a message id, directly or through others, together."""
     leader: dict[Path, Path] = {path: path for path in files}
     owner: dict[bytes, Path] = {}
 
@@ -78,7 +78,7 @@ def families(files: Sequence[Path]) -> list[tuple[Path, ...]]:
 
 
 def _identities(path: Path) -> set[bytes]:
-    """The record and session ids in a file. An unreadable file has none; reading it will name it."""
+    """The record, session and message ids in a file. An unreadable file has none; reading it will name it."""
     found: set[bytes] = set()
     try:
         with path.open("rb") as lines:
@@ -108,10 +108,10 @@ def read(unit: Unit) -> Iterator[Conversation | Drop]:
     started_by = agent_calls(kept)
     for name, records in threads(kept).items():
         yield from _Thread(name, group, started_by.get(name, ""), records).outcomes()
-    yield from _fates(unit, [record for records in files for record in records])
+    yield from _fates([record for records in files for record in records])
 
 
-def _fates(unit: Unit, records: Iterable[Record]) -> Iterator[Drop]:
+def _fates(records: Iterable[Record]) -> Iterator[Drop]:
     """One drop for each file and fate with the number of records."""
     counts: Counter[tuple[str, str]] = Counter()
     first: dict[tuple[str, str], int] = {}

@@ -79,7 +79,6 @@ class _Builder:
     """Collects nodes first and parents second, since a child may stand before its parent."""
 
     def __init__(self, records: Sequence[Record]) -> None:
-        self.records = records
         self.nodes: dict[str, Node] = {}
         self.owner: dict[str, str] = {}  # record uuid -> node key
         self.caller: dict[str, str] = {}  # tool_use id -> node key
