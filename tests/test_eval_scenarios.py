@@ -12,6 +12,7 @@ import pytest
 from data.sample import tasks_rig, tasks_town, tasks_work, words
 from data.sample.tasks import Task
 from eval.answer import parse_answer
+from eval.config import load_config
 from eval.errors import BadInput
 from eval.scenario import ROLES, Role, Scenario, load_scenarios, load_tools, scenario_schema
 from eval.score import argument_fault, score_answer
@@ -19,7 +20,7 @@ from tests.eval_attacks import attacks
 
 SCHEMA = Path(__file__).parents[1] / "eval" / "scenario.schema.json"
 EVERY = [scenario for role in ROLES for scenario in load_scenarios(role).scenarios]
-SYSTEM = "[GAS TOWN ROLE: mayor] You run the town. Use one tool call per step."
+CONFIG = load_config(Path(__file__).parents[1] / "configs" / "data.yml")
 
 
 def by_id(scenario: Scenario) -> str:
@@ -38,7 +39,11 @@ def test_a_role_has_ten_scenarios_one_or_two_of_them_abstentions_in_six_families
 def test_the_gold_answer_passes_and_every_wrong_answer_fails(scenario: Scenario) -> None:
     assert score_answer(scenario, scenario.gold).passed, score_answer(scenario, scenario.gold).explanation
     mates = load_scenarios(scenario.role).scenarios
-    passed = [name for name, raw in attacks(scenario, SYSTEM, mates) if score_answer(scenario, raw).passed]
+    passed = [
+        name
+        for name, raw in attacks(scenario, CONFIG.system(scenario.role), mates)
+        if score_answer(scenario, raw).passed
+    ]
     assert not passed
 
 
