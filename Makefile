@@ -19,7 +19,7 @@ export OMP_NUM_THREADS ?= 1
 export AXOLOTL_DO_NOT_TRACK := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: all data config validate train eval push report smoke test check lint clean
+.PHONY: all data config validate train eval push archive bench report smoke test check lint clean
 
 all: data
 
@@ -45,6 +45,12 @@ push: $(VENV)/.light
 	@$(BIN)/python -m deploy.upload_hf $(ADAPTER) --repo $(REPO) \
 		$(addprefix --eval ,$(wildcard output/evals/$(ROLE)-adapter.json output/evals/$(ROLE)-base.json)) \
 		$(addprefix --manifest ,$(wildcard $(OUT)/manifest.json))
+
+archive: $(VENV)/.light
+	@$(BIN)/python -m data.pipeline archive $(if $(SESSIONS),--sessions "$(SESSIONS)")
+
+bench: $(VENV)/.test
+	@$(BIN)/python scripts/bench.py $(if $(SESSIONS),--sessions "$(SESSIONS)")
 
 report: $(VENV)/.light
 	@$(BIN)/python -m data.validate.report $(OUT) --out output/report.html
@@ -79,9 +85,11 @@ $(VENV)/.train: $(VENV)/.light requirements-gpu.txt
 $(VENV)/.test: $(VENV)/.train
 	@$(PIP) --editable '.[dev]'
 ifdef CI
-	@test -x /usr/sbin/sshd && command -v rsync >/dev/null || { apt-get -qq update && apt-get -qq -y install openssh-server rsync; } >/dev/null
+	@test -x /usr/sbin/sshd && command -v rsync chromium >/dev/null || \
+		{ apt-get -qq update && apt-get -qq -y install openssh-server rsync chromium; } >/dev/null
 endif
 	@touch $@
 
+# What cannot be made again stays: the archived transcripts, and the list of what nobody may use.
 clean:
-	rm -rf output
+	@test ! -d output || find output -mindepth 1 -maxdepth 1 ! -name archive ! -name forgotten.txt -exec rm -rf {} +

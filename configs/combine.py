@@ -1,5 +1,5 @@
 """One complete recipe from base.yml, a role's file and overrides: later files win, `null` removes, lists
-replace.
+replace. A mapping over a list of mappings, such as `datasets`, changes each of them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -100,17 +100,26 @@ def role_keys(role: str, base: Mapping[str, Any], output: Output) -> Config:
 
 
 def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> Config:
-    """Deep merge of two mappings: `over` wins, its `null` deletes the key, its lists replace whole lists."""
+    """Deep merge of two mappings: `over` wins, its `null` deletes the key, its lists replace whole lists.
+
+    A mapping over a list of mappings is merged into each of them: an override need not know the paths of the rows.
+    """
     merged = dict(under)
     for key, value in over.items():
+        below = merged.get(key)
         if value is None:
             merged.pop(key, None)
+        elif isinstance(value, Mapping) and isinstance(below, list) and _all_mappings(below):
+            merged[key] = [merge(block, value) for block in below]
         elif isinstance(value, Mapping):
-            below = merged.get(key)
             merged[key] = merge(below if isinstance(below, Mapping) else {}, value)
         else:
             merged[key] = value
     return merged
+
+
+def _all_mappings(blocks: list[Any]) -> bool:
+    return bool(blocks) and all(isinstance(block, Mapping) for block in blocks)
 
 
 def without_evaluation(config: Mapping[str, Any]) -> Config:

@@ -16,7 +16,7 @@ import yaml
 
 from configs.combine import Config, combine, differences, layer_files, role_names, without_evaluation
 from configs.files import BASE_FILE, Output, shown, write_text
-from configs.rows import RowFile, estimated_steps, prepared_name, read_rows
+from configs.rows import COLUMNS, RowFile, estimated_steps, prepared_name, read_rows
 from configs.rules import problems_of
 from configs.strict_yaml import ConfigError, load_mapping
 
@@ -80,6 +80,12 @@ def read_role_rows(file: Path, config: Mapping[str, Any], problems: list[str]) -
         rows = read_rows(file)
     except ValueError as error:
         raise ConfigError([*problems, str(error)]) from None
+    expected = {str(block.get("field_messages")) for block in config["datasets"]}
+    if rows.messages and expected != {rows.messages}:
+        problems.append(
+            f"{file}: its messages are in `{rows.messages}`, the recipe reads `{'`, `'.join(sorted(expected))}`. "
+            f"Train such rows {COLUMNS[rows.messages]}."
+        )
     limit = config["sequence_len"]
     if rows.longest > limit:
         problems.append(

@@ -28,9 +28,16 @@ PREPARED_BY: Final = (
 )
 
 
+# Where the two forms of rows have their messages, and how such rows train.
+COLUMNS: Final = {"conversations": "without `--with native`", "messages": "with `--with native`"}
+
+
 @dataclass(frozen=True, slots=True)
 class RowFile:
-    """One file of rows: counts in rows and tokens, `longest` in tokens, `sha256` of its bytes."""
+    """One file of rows: counts in rows and tokens, `longest` in tokens, `sha256` of its bytes.
+
+    `messages` is the column with the messages, whose name tells the two forms of rows apart; empty without rows.
+    """
 
     path: str
     rows: int
@@ -38,6 +45,7 @@ class RowFile:
     trained_tokens: int
     longest: int
     sha256: str
+    messages: str
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -48,16 +56,18 @@ def read_rows(file: Path) -> RowFile:
     digest = hashlib.sha256()
     lengths: list[int] = []
     trained = 0
+    column = ""
     with file.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             digest.update(line)
             try:
-                metadata = json.loads(line)["metadata"]
+                row = json.loads(line)
+                metadata, column = row["metadata"], next(name for name in COLUMNS if name in row)
                 lengths.append(int(metadata["tokens"]))
                 trained += int(metadata["trained_tokens"])
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, StopIteration):
                 raise ValueError(f"{file}:{number}: not a row of the pipeline. Run `make all` again.") from None
-    return RowFile(str(file), len(lengths), sum(lengths), trained, max(lengths, default=0), digest.hexdigest())
+    return RowFile(str(file), len(lengths), sum(lengths), trained, max(lengths, default=0), digest.hexdigest(), column)
 
 
 def prepared_name(config: Mapping[str, Any], files: Iterable[RowFile]) -> str:

@@ -24,6 +24,11 @@ def trains_blocks(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [block for block in config.get("datasets", []) if isinstance(block, dict)]
 
 
+def reads_no_calls(block: Mapping[str, Any]) -> bool:
+    """Whether a block reads native rows so that Axolotl drops calls which it does not find in the template."""
+    return block.get("field_messages") == "messages" and "tool_calls" not in block.get("message_property_mappings", {})
+
+
 # (the keys concerned, when it is wrong, what to do): one sentence each, in the order in which a reader meets the keys.
 RULES: Final[tuple[Rule, ...]] = (
     (
@@ -55,6 +60,11 @@ RULES: Final[tuple[Rule, ...]] = (
         ("datasets",),
         lambda c: any(block.get("message_field_training") != "train" for block in trains_blocks(c)),
         "without `message_field_training: train` every reply is trained, whatever its row says. Add it.",
+    ),
+    (
+        ("datasets",),
+        lambda c: any(reads_no_calls(block) for block in trains_blocks(c)),
+        "native rows without `tool_calls` in `message_property_mappings` may lose their calls. Use `--with native`.",
     ),
     (
         ("val_set_size",),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ import msgspec
 import yaml
 
 SourceKind = Literal["sessions", "observers", "beads", "qna"]
+ToolFormat = Literal["xml", "native"]
 
 
 class ConfigError(Exception):
@@ -35,7 +37,21 @@ class SourceConfig(Struct, frozen=True):
 
 
 class RoleConfig(Struct, frozen=True):
+    """The system prompts of a role: `system` is the compact one, `full` the one it is served with, if that is longer.
+
+    `full_file` names a file with the full one, relative to the configuration; `load_config` reads it into `full`.
+    """
+
     system: str
+    full_file: str = ""
+    full: str = ""
+
+
+class PromptsConfig(Struct, frozen=True):
+    """Which share (0..1) of conversations carries the full system prompt of its role, and which the compact one."""
+
+    full: float = 0.0
+    compact: float = 1.0
 
 
 class RedactConfig(Struct, frozen=True):
@@ -60,10 +76,59 @@ class TaggerConfig(Struct, frozen=True):
     rules: tuple[RoleRule, ...] = ()
 
 
-class NormalizeConfig(Struct, frozen=True):
-    """`boilerplate` are regular expressions whose matches in tool results are removed, with the name of the rule."""
+class NoticeRule(Struct, frozen=True):
+    """A notice that the client or a tool adds to results: the literal it begins with, and the regular expression of
+    what follows (`.` is any character; the default is the rest of the line).
 
-    boilerplate: dict[str, str] = {}
+    It is looked for in results of `tools` (all where none is named), at the beginning of a line; `put` replaces it.
+    """
+
+    has: str
+    then: str = r"[^\n]*"
+    tools: tuple[str, ...] = ()
+    put: str = ""
+
+
+class NormalizeConfig(Struct, frozen=True):
+    """`notices` are removed from tool results, by the name of the rule. A result that is one of `no_output` is empty.
+
+    A line of at least `banner_length` of the `banner_characters` and nothing else is removed.
+    """
+
+    notices: dict[str, NoticeRule] = {}
+    no_output: tuple[str, ...] = ()
+    banner_characters: str = "═─━"
+    banner_length: int = 8
+
+
+class TurnRule(Struct, frozen=True):
+    """A kind of cycle, or of whole session, from which nothing is to be learned.
+
+    It speaks of sessions of `roles`. All commands must be `of` the named groups and at least one of a group in
+    `needs`. `keep` is the share (0..1) that stays trained.
+    """
+
+    roles: tuple[str, ...]
+    of: tuple[str, ...]
+    needs: tuple[str, ...]
+    keep: float = 0.0
+    scope: Literal["cycle", "session"] = "cycle"
+    enabled: bool = True
+
+
+class BoilerplateConfig(Struct, frozen=True):
+    """Turns of town agents in which nothing happened.
+
+    `commands` are groups of commands, each a regular expression of the whole command with another one that its result
+    must contain (empty: whatever it prints). `waits` ends a cycle of a patrol. A text that begins with one of
+    `town_words` was typed by the town, not by a person. Where `signs` are found, something happened.
+    """
+
+    commands: dict[str, dict[str, str]] = {}
+    rules: dict[str, TurnRule] = {}
+    waits: str = r"(?!)"
+    town_words: tuple[str, ...] = ()
+    signs: str = r"(?!)"
 
 
 class WindowConfig(Struct, frozen=True):
@@ -82,9 +147,35 @@ class WindowConfig(Struct, frozen=True):
     opening_tokens: int = 384
 
 
+class OutcomeConfig(Struct, frozen=True):
+    """Which replies stay as context and are not learned.
+
+    A failed attempt counts as repaired when one of the next `repair_within` replies of its turn makes it good.
+    """
+
+    rejected: bool = True
+    interrupted: bool = True
+    corrected: bool = True
+    repaired: bool = True
+    repair_within: int = 5
+
+
+class QualityWeights(Struct, frozen=True):
+    """What each part of the quality score counts; together 1."""
+
+    results: float = 0.3
+    people: float = 0.25
+    tests: float = 0.2
+    landed: float = 0.15
+    beads: float = 0.1
+
+
 class QualityConfig(Struct, frozen=True):
+    """A window with fewer trained tokens or a lower score (0..1) is dropped."""
+
     min_trained_tokens: int = 4
-    min_score: float = 0.1
+    min_score: float = 0.25
+    weights: QualityWeights = QualityWeights()
 
 
 class DedupConfig(Struct, frozen=True):
@@ -96,22 +187,56 @@ class DedupConfig(Struct, frozen=True):
     permutations: int = 128
 
 
+class OverlapConfig(Struct, frozen=True):
+    """`prompts` is the folder of the evaluation's scenarios, relative to the repository; empty switches the stage off.
+
+    A window that shares `words` words in a row with a scenario leaves. 13 is the convention since GPT-3's report.
+    """
+
+    prompts: str = "eval/prompts"
+    words: int = 13
+
+
+class BalanceConfig(Struct, frozen=True):
+    """How many rows a role may train, by name; and the temperature (1 and more) that evens out the roles' shares."""
+
+    max_rows: dict[str, int] = {}
+    temperature: float = 1.0
+
+
+class AuditConfig(Struct, frozen=True):
+    """`allow` are regular expressions of whole values that the second scan takes for secrets and that are none."""
+
+    allow: tuple[str, ...] = ()
+
+
 class SplitConfig(Struct, frozen=True):
     val: float = 0.1
     test: float = 0.1
 
 
 class DataConfig(Struct, frozen=True):
+    """`archive` is the folder that keeps raw transcripts, `forgotten` the list of sessions that no build may use."""
+
     base_model: str
     sources: tuple[SourceConfig, ...]
     roles: dict[str, RoleConfig]
     seed: int = 42
+    tool_format: ToolFormat = "xml"
+    archive: str = "output/archive"
+    forgotten: str = "output/forgotten.txt"
     redact: RedactConfig = RedactConfig()
     tagger: TaggerConfig = TaggerConfig()
     normalize: NormalizeConfig = NormalizeConfig()
+    boilerplate: BoilerplateConfig = BoilerplateConfig()
+    outcome: OutcomeConfig = OutcomeConfig()
     windows: WindowConfig = WindowConfig()
     quality: QualityConfig = QualityConfig()
     dedup: DedupConfig = DedupConfig()
+    prompts: PromptsConfig = PromptsConfig()
+    overlap: OverlapConfig = OverlapConfig()
+    balance: BalanceConfig = BalanceConfig()
+    audit: AuditConfig = AuditConfig()
     split: SplitConfig = SplitConfig()
 
 
@@ -145,8 +270,8 @@ def load_config(path: Path) -> DataConfig:
         raise ConfigError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from None
     _refuse(path, _problems(raw, DataConfig, ""))
     config = msgspec.convert(raw, DataConfig)
-    _refuse(path, _contradictions(config))
-    return config
+    _refuse(path, [*_contradictions(config), *_contradictory_shares(config), *_contradictory_scores(config)])
+    return _with_full_prompts(path, config)
 
 
 def _refuse(path: Path, problems: Iterable[str]) -> None:
@@ -203,6 +328,7 @@ def _contradictions(config: DataConfig) -> Iterator[str]:
     for index, rule in enumerate(config.tagger.rules):
         if rule.role not in config.roles:
             yield f"tagger.rules[{index}].role: {rule.role} is not one of the roles ({', '.join(config.roles)})."
+    yield from _contradictions_of_boilerplate(config)
     for where, pattern in _patterns(config):
         try:
             re.compile(pattern)
@@ -213,8 +339,97 @@ def _contradictions(config: DataConfig) -> Iterator[str]:
             yield f"sources[{index}].role: {source.role} is not one of the roles ({', '.join(config.roles)})."
 
 
+def _contradictory_shares(config: DataConfig) -> Iterator[str]:
+    """What is wrong with the shares of prompts and roles and with the words that overlap."""
+    prompts, balance = config.prompts, config.balance
+    if min(prompts.full, prompts.compact) < 0 or abs(prompts.full + prompts.compact - 1) > 1e-6:
+        yield f"prompts.full + prompts.compact must be 1, not {prompts.full} + {prompts.compact}."
+    if prompts.full > 0 and not any(role.full_file or role.full for role in config.roles.values()):
+        yield "prompts.full: no role has a full prompt. Give one of the roles a full_file, or set full to 0.0."
+    for name, role in config.roles.items():
+        if role.full_file and role.full:
+            yield f"roles.{name}: full and full_file both give the full prompt. Remove one."
+    if balance.temperature < 1:
+        yield f"balance.temperature must be at least 1 (1 changes nothing), not {balance.temperature}."
+    for name, rows in balance.max_rows.items():
+        if name not in config.roles:
+            yield f"balance.max_rows: {name} is not one of the roles ({', '.join(config.roles)})."
+        if rows < 1:
+            yield f"balance.max_rows.{name} must be at least 1, not {rows}."
+    if config.overlap.words < 5:
+        yield f"overlap.words is {config.overlap.words}; fewer than 5 words stand in any text by chance."
+    if config.overlap.prompts and not repository_path(config.overlap.prompts).is_dir():
+        yield (
+            f'overlap.prompts: {config.overlap.prompts} is no folder. Give the scenarios\' folder, or "" for no check.'
+        )
+
+
+def repository_path(path: str) -> Path:
+    """A path of the configuration that is relative to the repository, wherever the command was started."""
+    return Path(__file__).parent.parent / Path(path).expanduser()
+
+
+def _with_full_prompts(path: Path, config: DataConfig) -> DataConfig:
+    roles, problems = {}, []
+    for name, role in config.roles.items():
+        roles[name] = role
+        if role.full_file:
+            try:
+                text = (path.parent / Path(role.full_file).expanduser()).read_text("utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+                problems.append(
+                    f"roles.{name}.full_file: {role.full_file} cannot be read ({reason}). Correct the path."
+                )
+                continue
+            roles[name] = msgspec.structs.replace(role, full=text)
+    _refuse(path, problems)
+    return msgspec.structs.replace(config, roles=roles)
+
+
+def _contradictory_scores(config: DataConfig) -> Iterator[str]:
+    weights = msgspec.structs.asdict(config.quality.weights)
+    if config.outcome.repair_within < 1:
+        yield "outcome.repair_within must be at least 1. To train failed attempts too, set outcome.repaired to false."
+    if not 0 <= config.quality.min_score <= 1:
+        yield f"quality.min_score must be in 0..1, not {config.quality.min_score}."
+    if not all(0 <= weight <= 1 for weight in weights.values()) or not math.isclose(sum(weights.values()), 1):
+        said = " + ".join(f"{name} {weight}" for name, weight in weights.items())
+        yield f"quality.weights must each be in 0..1 and together 1, not {said}."
+
+
+def _contradictions_of_boilerplate(config: DataConfig) -> Iterator[str]:
+    for name, notice in config.normalize.notices.items():
+        if not notice.has.strip():
+            yield f"normalize.notices.{name}.has is empty: give the words that the notice begins with."
+    if config.normalize.banner_length < 3:
+        yield f"normalize.banner_length is {config.normalize.banner_length}; a banner has at least 3 characters."
+    groups = config.boilerplate.commands
+    for name, rule in config.boilerplate.rules.items():
+        where = f"boilerplate.rules.{name}"
+        for role in rule.roles:
+            if role not in config.roles:
+                yield f"{where}.roles: {role} is not one of the roles ({', '.join(config.roles)})."
+        for group in (*rule.of, *rule.needs):
+            if group not in groups:
+                yield f"{where}: {group} is not one of boilerplate.commands ({', '.join(groups)})."
+        if not rule.needs or not set(rule.needs) <= set(rule.of):
+            yield f"{where}.needs must name at least one of the groups in {where}.of."
+        if not 0 <= rule.keep <= 1:
+            yield f"{where}.keep must be in 0..1, not {rule.keep}."
+
+
 def _patterns(config: DataConfig) -> Iterator[tuple[str, str]]:
     for index, rule in enumerate(config.tagger.rules):
         yield f"tagger.rules[{index}].cwd", rule.cwd
-    for name, pattern in config.normalize.boilerplate.items():
-        yield f"normalize.boilerplate.{name}", pattern
+    for name, notice in config.normalize.notices.items():
+        yield f"normalize.notices.{name}.then", f"(?:{notice.then})"  # as it is used: after the literal
+    boilerplate = config.boilerplate
+    yield "boilerplate.waits", boilerplate.waits
+    yield "boilerplate.signs", boilerplate.signs
+    for name, group in boilerplate.commands.items():
+        for command, prints in group.items():
+            yield f"boilerplate.commands.{name}", command
+            yield f"boilerplate.commands.{name}[{command!r}]", prints
+    for index, pattern in enumerate(config.audit.allow):
+        yield f"audit.allow[{index}]", pattern

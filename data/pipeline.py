@@ -9,47 +9,65 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 
-from data.build import BrokenRows, Input, build, collect, staging_folder, write_json
-from data.config import ConfigError, DataConfig, load_config
+from data import explain, forget
+from data.build import BrokenRows, build, staging_folder, write_json
+from data.cache import Cache
+from data.config import ConfigError, DataConfig, load_config, repository_path
+from data.extract import archive, sessions
+from data.extract.bead_outcomes import bead_fates
+from data.extract.library import NOTHING, only_archived
 from data.extract.unit import SourceError
+from data.finished import Done, Extracted, unpack
+from data.forgotten import load_forgotten
+from data.progress import watched
 from data.record import Conversation, Drop
 from data.stage import Ledger, LedgerImbalance, Outcome
-from data.stages import check_config, find_units
+from data.stages import Setting, check_config
 from data.summary import announce, close
 from data.tokens import TokenizerNotFound
 from data.transform.redact_names import people_of
+from data.units import Looker, bead_files, find_units, work
 from data.validate import schema, stats
-from data.workers import Result, spread
+from data.validate.rows import DatasetError
+from data.workers import EngineError, EngineName, in_order, open_engine
+from data.writer import Input
 
 DEFAULT_SESSIONS = Path("~/.claude/projects")
 EXTRACTED = "conversations.jsonl"
+CACHE = ".cache"
 COMMANDS = {
     "extract": "read the transcripts, write clean conversations",
     "transform": "make rows from extracted conversations",
     "validate": "check the rows",
     "stats": "print the numbers of a dataset",
     "all": "extract, transform and validate in one pass",
+    "archive": "keep raw transcripts before the agent deletes them",
+    "explain": "tell the life of a row, or with --session what became of a session",
+    "forget": "keep a session out of all later builds, and say what holds it now",
 }
 
 
-class Extracted(msgspec.Struct, frozen=True):
+class Extraction(msgspec.Struct, frozen=True):
     """What `extract` leaves beside its conversations for `transform`."""
 
     input: Input
     ledger: Ledger
+    forgotten: tuple[str, ...] = ()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
+    arguments.out = arguments.out or Path("output" if arguments.command == "forget" else "output/datasets")
     try:
         return _run(arguments)
-    except (ConfigError, SourceError, TokenizerNotFound) as error:
+    except (ConfigError, SourceError, TokenizerNotFound, EngineError, DatasetError) as error:
         print(error, file=sys.stderr)
         return 2
     except (LedgerImbalance, BrokenRows) as error:
@@ -66,11 +84,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     commands = "; ".join(f"{name}: {text}" for name, text in COMMANDS.items())
     parser = argparse.ArgumentParser(prog="python -m data.pipeline", description=__doc__)
-    parser.add_argument("command", choices=COMMANDS, help=commands)
+    parser.add_argument("command", choices=COMMANDS, metavar="command", help=commands)
+    parser.add_argument("id", nargs="?", default="", help="of a row for explain, of a session for forget")
+    parser.add_argument("--session", default="", help="explain a session: its id, or the beginning of it")
     parser.add_argument("--sessions", type=Path, help=f"folder with transcripts (default {DEFAULT_SESSIONS})")
-    parser.add_argument("--out", type=Path, default=Path("output/datasets"), help="folder of the dataset")
+    parser.add_argument("--out", type=Path, help="folder of the dataset (default output/datasets; forget: output)")
+    parser.add_argument("--archive", type=Path, help="folder that keeps raw transcripts (default: archive in --config)")
+    parser.add_argument("--expire-days", type=int, default=archive.EXPIRE_DAYS, help="the agent's cleanupPeriodDays")
     parser.add_argument("--config", type=Path, default=Path("configs/data.yml"))
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--engine", choices=get_args(EngineName), default="local", help="where workers run")
+    parser.add_argument("--no-cache", action="store_true", help="do not keep or use results of earlier builds")
     parser.add_argument("--limit", type=int, help="read only the first N groups of transcripts")
     parser.add_argument("--dry-run", action="store_true", help="say what would be read and written, and stop")
     return parser
@@ -78,7 +102,16 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config)
+    if arguments.archive:
+        config = msgspec.structs.replace(config, archive=str(arguments.archive.absolute()))
+    live = (arguments.sessions or DEFAULT_SESSIONS).expanduser()
     match arguments.command:
+        case "archive":
+            return archive.run(live, repository_path(config.archive), arguments.expire_days)
+        case "explain":
+            return explain.run(arguments.out, arguments.id, arguments.session, live, config)
+        case "forget":
+            return forget.run(arguments.id, arguments.out, live, config)
         case "validate":
             return schema.main([str(arguments.out)])
         case "stats":
@@ -87,25 +120,40 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.command == "transform":
         return _transform(config, arguments)
     with tempfile.TemporaryDirectory(prefix="sample-town-") as scratch:
-        folder, sample = choose_sessions(arguments.sessions, Path(scratch))
-        units = find_units(config, folder)[: arguments.limit]
+        folder, sample = choose_sessions(arguments.sessions, Path(scratch), repository_path(config.archive))
+        return _read(config, folder, sample, arguments)
+
+
+def _read(config: DataConfig, folder: Path, sample: bool, arguments: argparse.Namespace) -> int:
+    """Read the transcripts: a dry run, an extraction, or a build."""
+    archived = NOTHING if sample else only_archived(folder, repository_path(config.archive))
+    forgotten = load_forgotten(repository_path(config.forgotten))
+    transcripts = [*sessions.transcripts(folder), *archived.pick(sessions.transcripts)]
+    setting = Setting(config, people_of(transcripts), bead_fates(bead_files(config, folder)))
+    with open_engine(arguments.engine, arguments.workers, setting) as engine:
+        cache = Cache(None if arguments.no_cache or arguments.dry_run else arguments.out / CACHE, setting.key())
+        look = Looker(cache.memory, engine)
+        found = find_units(config, folder, look, archived)[: arguments.limit]
+        units = [msgspec.structs.replace(unit, forgotten=forgotten) for unit in found]
         if arguments.dry_run:
             announce(units, arguments.out)
             return 0
-        people = people_of(Path(file) for unit in units for file in unit.files)
-        source = Input(len(units), sum(unit.bytes for unit in units), sample)
+        sizes = [unit.bytes for unit in units]
+        source = Input(len(units), sum(sizes), sample)
         if arguments.command == "extract":
-            return _extract(spread("extract", units, arguments.workers, config, people), source, arguments.out)
-        return _finish(spread("work", units, arguments.workers, config, people), source, config, arguments.out)
+            extracted = watched(in_order(engine, "extract", units), sizes, "reading")
+            return _extract(extracted, Extraction(source, Ledger(), tuple(sorted(forgotten))), arguments.out)
+        done = watched(work(engine, units, look, cache), sizes, "reading")
+        return _finish(done, source, config, arguments.out)
 
 
-def choose_sessions(given: Path | None, scratch: Path) -> tuple[Path, bool]:
+def choose_sessions(given: Path | None, scratch: Path, archive_dir: Path) -> tuple[Path, bool]:
     """The folder to read and whether it is the sample town, which stands in where a user has no transcripts yet.
 
     Raises SourceError where a folder was given and holds no transcript.
     """
     folder = (given or DEFAULT_SESSIONS).expanduser()
-    if folder.is_dir() and next(folder.rglob("*.jsonl"), None):
+    if only_archived(folder, archive_dir).files or (folder.is_dir() and next(folder.rglob("*.jsonl"), None)):
         return folder, False
     if given:
         state = "holds no .jsonl transcripts" if folder.is_dir() else "does not exist"
@@ -119,13 +167,15 @@ def choose_sessions(given: Path | None, scratch: Path) -> tuple[Path, bool]:
     return scratch / "projects", True
 
 
-def _extract(results: Iterator[Result], source: Input, out: Path) -> int:
-    ledger = Ledger()
+def _extract(results: Iterator[Extracted], extraction: Extraction, out: Path) -> int:
+    ledger = extraction.ledger
     encoder = msgspec.json.Encoder()
     with staging_folder(out) as staging:
         with (staging / EXTRACTED).open("wb") as file:
-            file.writelines(encoder.encode(item) + b"\n" for item in collect(results, ledger))
-        write_json(staging / "extracted.json", Extracted(source, ledger))
+            for items, part in results:
+                ledger.merge(part)
+                file.writelines(encoder.encode(item) + b"\n" for item in items)
+        write_json(staging / "extracted.json", extraction)
         for name in (EXTRACTED, "extracted.json"):
             (staging / name).replace(out / name)
     print(f"Extracted {ledger.read.conversations} conversations into {out / EXTRACTED}.")
@@ -138,16 +188,16 @@ def _transform(config: DataConfig, arguments: argparse.Namespace) -> int:
         raise SourceError(
             f"{arguments.out} holds no extracted conversations. Run `python -m data.pipeline extract` first."
         )
-    extracted = msgspec.json.decode(facts.read_bytes(), type=Extracted)
+    extracted = msgspec.json.decode(facts.read_bytes(), type=Extraction)
+    if load_forgotten(repository_path(config.forgotten)) - set(extracted.forgotten):
+        raise SourceError("Sessions were forgotten since. Run `python -m data.pipeline extract` again.")
     if arguments.dry_run:
         print(f"Would make rows from {arguments.out / EXTRACTED}.")
         return 0
-
-    def results() -> Iterator[Result]:
-        yield [], extracted.ledger
-        yield from spread("transform", _items(arguments.out / EXTRACTED), arguments.workers, config)
-
-    return _finish(results(), extracted.input, config, arguments.out)
+    with open_engine(arguments.engine, arguments.workers, Setting(config)) as engine:
+        made = in_order(engine, "transform", _items(arguments.out / EXTRACTED))
+        results = chain([Done(extracted.ledger)], map(unpack, made))
+        return _finish(results, extracted.input, config, arguments.out)
 
 
 def _items(path: Path, batch: int = 8) -> Iterator[list[Outcome]]:
@@ -158,7 +208,7 @@ def _items(path: Path, batch: int = 8) -> Iterator[list[Outcome]]:
             yield items
 
 
-def _finish(results: Iterator[Result], source: Input, config: DataConfig, out: Path) -> int:
+def _finish(results: Iterable[Done], source: Input, config: DataConfig, out: Path) -> int:
     manifest, ledger = build(results, source, config, out)
     close(manifest, ledger, config, out)
     return 0

@@ -11,7 +11,6 @@ from enum import StrEnum
 from typing import Literal, TypeAlias
 
 import msgspec
-from msgspec.structs import astuple
 
 Split: TypeAlias = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -47,7 +46,10 @@ class ResultStatus(StrEnum):
 
 
 class System(msgspec.Struct, frozen=True, tag="system"):
+    """What a window opens with. `tools` are those that it offers in native rows, a JSON list as text."""
+
     text: str
+    tools: str = ""
 
 
 class User(msgspec.Struct, frozen=True, tag="user"):
@@ -131,6 +133,16 @@ class Note(msgspec.Struct, frozen=True):
     count: int = 1
 
 
+class Quality(msgspec.Struct, frozen=True):
+    """The parts of a quality score, each in 0..1; 0.5 where nothing is known."""
+
+    results: float = 0.5
+    people: float = 0.5
+    tests: float = 0.5
+    landed: float = 0.5
+    beads: float = 0.5
+
+
 class Conversation(msgspec.Struct, frozen=True, tag="conversation"):
     """One epoch of a session before the chunker, one window of it after.
 
@@ -144,6 +156,7 @@ class Conversation(msgspec.Struct, frozen=True, tag="conversation"):
     notes: tuple[Note, ...] = ()
     facts: tuple[str, ...] = ()
     quality: float = 0.0
+    parts: Quality = Quality()
     tokens: int = 0
 
 
@@ -158,7 +171,14 @@ class Tally(msgspec.Struct, frozen=True):
     tokens: int = 0
 
     def __add__(self, other: Tally) -> Tally:
-        return Tally(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+        return Tally(
+            self.conversations + other.conversations,
+            self.replies + other.replies,
+            self.calls + other.calls,
+            self.said + other.said,
+            self.chars + other.chars,
+            self.tokens + other.tokens,
+        )
 
 
 class Drop(msgspec.Struct, frozen=True, tag="drop"):
@@ -180,13 +200,19 @@ class Drop(msgspec.Struct, frozen=True, tag="drop"):
 
 def replies(conversation: Conversation) -> Iterator[Assistant]:
     """The conversation's replies that count in the loss."""
-    return (m for m in conversation.messages if isinstance(m, Assistant) and m.train)
+    return (m for m in conversation.messages if type(m) is Assistant and m.train)
 
 
 def weigh(trained: Iterable[Assistant], conversations: int = 0) -> Tally:
     """The tally of some trainable replies."""
-    parts = [Tally(0, 1, len(reply.calls), reply.said, reply.chars, reply.tokens) for reply in trained]
-    return sum(parts, Tally(conversations))
+    replies = calls = said = chars = tokens = 0
+    for reply in trained:
+        replies += 1
+        calls += len(reply.calls)
+        said += reply.said
+        chars += reply.chars
+        tokens += reply.tokens
+    return Tally(conversations, replies, calls, said, chars, tokens)
 
 
 def dropped(conversation: Conversation, stage: str, reason: str, detail: str = "") -> Drop:

@@ -111,7 +111,8 @@ def _apply_one(name: str, stage: Stage, conversation: Conversation, account: Acc
             left += outcome.tally
             account.drop(outcome.reason, outcome.tally)
         else:
-            went += weigh(replies(outcome), conversations=1)
+            unchanged = outcome.messages is conversation.messages
+            went += came if unchanged else weigh(replies(outcome), conversations=1)
             _count_notes(name, outcome, account)
     _balance(name, conversation.id, came, went + left)
     account.came += came

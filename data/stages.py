@@ -1,30 +1,51 @@
-"""The order of the stages: what workers do to a unit, and what the parent does with all windows."""
+"""The order of the stages, and the worker that takes a unit through all that need no other unit."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
+from hashlib import blake2b
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
-from data.config import DataConfig, SourceConfig, SourceKind
-from data.extract import beads, observers, qna, sessions
-from data.extract.unit import SourceError, Unit
-from data.record import Conversation, Drop
+from data.config import ConfigError, DataConfig, RoleConfig, SourceKind
+from data.extract import beads, glance, observers, qna, sessions
+from data.extract.unit import Unit
+from data.finished import Done, Extracted, Finished, drop_lines, pack
+from data.forms import load_form
+from data.prompts import check_prompts, redact_prompts
+from data.record import Conversation, Drop, dropped, replies, weigh
+from data.signals.facts import BeadFate
 from data.stage import Ledger, Outcome, Stage, run
-from data.tokens import load_counter
+from data.tokens import vocabulary_of
+from data.trace import trace_of
+from data.transform import overlap as scenarios
+from data.transform.boilerplate import boilerplate
+from data.transform.chat_formatter import format_row
 from data.transform.chunker import chunker
-from data.transform.deduplicator import Deduplicator
+from data.transform.deduplicator import fingerprint
 from data.transform.outcome import outcome
+from data.transform.overlap import overlap
 from data.transform.quality_filter import quality_filter
 from data.transform.redact_own import load_literals
-from data.transform.redactor import redactor, text_redactor
+from data.transform.redactor import redactor, text_redactor, texts_redactor
 from data.transform.role_tagger import role_tagger
 from data.transform.tool_normalizer import tool_normalizer
+from data.validate.schema import check_row
+from data.validate.secrets import describe, findings
 
-ORDER = ("redact", "roles", "normalize", "windows", "outcome", "quality", "dedup")
+ORDER = (
+    "redact", "roles", "normalize", "boilerplate", "outcome", "windows", "overlap", "quality", "dedup", "balance",
+)  # fmt: skip
+CLEANING = 5  # so many of them come before extracted conversations are written down
+FORGOTTEN = "forgotten on request"
+LIBRARIES = ("gigatoken", "kingfisher-secret-scanner", "detect-secrets", "hyperscan", "rensa", "numpy")
 
-Reader = Callable[[Unit], Iterator[Conversation | Drop]]
+Reader = Callable[[Unit], Iterator[Outcome]]
 Finder = Callable[[Path, str], Iterator[Unit]]
 
 # Adding a source is a file and a line.
@@ -36,26 +57,42 @@ SOURCES: dict[SourceKind, tuple[Finder, Reader]] = {
 }
 
 
-def find_units(config: DataConfig, folder: Path) -> list[Unit]:
-    """The units of all sources. Raises SourceError with every source that cannot be read, at once."""
-    units: list[Unit] = []
-    problems = []
-    for source in config.sources:
-        try:
-            units.extend(_units_of(source, folder))
-        except SourceError as error:
-            problems.append(str(error))
-    if problems:
-        raise SourceError("\n".join(dict.fromkeys(problems)))
-    return units
+class Setting(msgspec.Struct, frozen=True):
+    """All that decides what becomes of a unit besides its own files.
+
+    `people` are the user names of all units: a colleague's name stands in other sessions than their own, too.
+    `beads` say how the work items ended that sessions name.
+    """
+
+    config: DataConfig
+    people: frozenset[str] = frozenset()
+    beads: dict[str, BeadFate] = {}
+
+    def key(self) -> bytes:
+        """The hash of the setting, of the code and of the libraries that give the results their bytes."""
+        config = self.config
+        parts = (
+            msgspec.json.encode(config, order="sorted"),
+            msgspec.json.encode((sorted(self.people), self.beads), order="sorted"),
+            msgspec.json.encode(sorted(map(repr, load_literals(config.redact).items()))),
+            msgspec.json.encode([*_code(), *((str(p), *_stat(p)) for p in vocabulary_of(config.base_model))]),
+            scenarios.digest(config.overlap).encode(),
+            msgspec.json.encode([version(name) for name in LIBRARIES]),
+        )
+        return blake2b(b"\0".join(parts), digest_size=20).digest()
 
 
-def _units_of(source: SourceConfig, folder: Path) -> list[Unit]:
-    path = Path(source.path.replace("{sessions}", str(folder))).expanduser()
-    if source.optional and not path.exists():
-        return []
-    find, _ = SOURCES[source.kind]
-    return list(find(path, source.role))
+def _code() -> Iterator[tuple[str, str]]:
+    """The files of this package with their hashes: other code may make other rows."""
+    folder = Path(__file__).parent
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in (".py", ".yml", ".json", ".jinja") and "sample" not in path.parts:
+            yield str(path.relative_to(folder)), blake2b(path.read_bytes(), digest_size=16).hexdigest()
+
+
+def _stat(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns
 
 
 def check_config(config: DataConfig) -> None:
@@ -64,60 +101,120 @@ def check_config(config: DataConfig) -> None:
     Raises TokenizerNotFound or ConfigError, one sentence with the fix.
     """
     load_literals(config.redact)
-    load_counter(config.base_model)
+    scenarios.load_runs(config.overlap)
+    form = load_form(config.base_model, config.tool_format)
+    if problems := check_prompts(config, form.counter):
+        raise ConfigError("\n".join(problems))
 
 
 class Worker:
-    """Reads units and takes them to windows. Loads the tokenizer and the secret scanner once.
+    """Reads units and takes them to finished rows. Loads the tokenizer and the secret scanner once, when needed."""
 
-    `people` are the user names of all units: a colleague's name stands in other sessions than their own, too.
-    """
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
 
-    def __init__(self, config: DataConfig, people: frozenset[str] = frozenset()) -> None:
-        counter = load_counter(config.base_model)
-        self.redact = text_redactor(config.redact, people)
+    @cached_property
+    def stages(self) -> list[tuple[str, Stage]]:
+        config, people = self.setting.config, self.setting.people
         stages = (
             redactor(config.redact, people),
             role_tagger(config.tagger),
             tool_normalizer(config.normalize),
-            chunker(config.windows, config.roles, counter),
-            outcome(),
+            boilerplate(config.boilerplate),
+            outcome(config.outcome, self.setting.beads),
+            chunker(config.windows, self._roles(), load_form(config.base_model, config.tool_format), config.prompts),
+            overlap(config.overlap),
             quality_filter(config.quality),
         )
-        named = list(zip(ORDER[:-1], stages, strict=True))
-        self.clean, self.cut = named[:3], named[3:]
+        return list(zip(ORDER, stages, strict=False))
 
-    def extract(self, unit: Unit) -> tuple[list[Outcome], Ledger]:
+    def _roles(self) -> dict[str, RoleConfig]:
+        """The roles with full prompts that name nobody."""
+        redact = text_redactor(self.setting.config.redact, self.setting.people)
+        return redact_prompts(self.setting.config.roles, redact)
+
+    @cached_property
+    def redact(self) -> Callable[[Iterable[str]], dict[str, str]]:
+        return texts_redactor(self.setting.config.redact, self.setting.people)
+
+    def look(self, paths: Sequence[Path]) -> list[glance.Glance]:
+        """A first look at some files."""
+        return glance.look_at_all(paths)
+
+    def extract(self, unit: Unit) -> Extracted:
         """The clean conversations and drops of a unit, and their books."""
         ledger = Ledger()
-        items = list(run(read_unit(unit, ledger), self.clean, ledger))
-        return [self._without_names(item) for item in items], ledger
+        items = list(run(read_unit(unit, ledger), self.stages[:CLEANING], ledger))
+        return self._without_names(items), ledger
 
-    def _without_names(self, item: Outcome) -> Outcome:
+    def _without_names(self, items: list[Outcome]) -> list[Outcome]:
         """A reader's drop never passed the redact stage, and the path in it names its owner."""
-        if isinstance(item, Conversation):
-            return item
-        texts = (item.subject, item.detail, item.file)
-        subject, detail, file = map(self.redact, texts)
-        return replace(item, subject=subject, detail=detail, file=file)
+        drops = [item for item in items if isinstance(item, Drop)]
+        clean = self.redact(text for drop in drops for text in (drop.subject, drop.detail, drop.file))
+        return [
+            replace(item, subject=clean[item.subject], detail=clean[item.detail], file=clean[item.file])
+            if isinstance(item, Drop)
+            else item
+            for item in items
+        ]
 
-    def transform(self, items: Sequence[Outcome]) -> tuple[list[Outcome], Ledger]:
-        """The windows and drops of clean conversations, and their books."""
-        ledger = Ledger()
-        return list(run(items, self.cut, ledger)), ledger
+    def transform(self, items: Sequence[Outcome], ledger: Ledger | None = None) -> bytes:
+        """The packed result of clean conversations, added to their books so far."""
+        ledger = Ledger() if ledger is None else ledger
+        outcomes = list(run(items, self.stages[CLEANING:], ledger))
+        rows, problems = self._finish(outcome for outcome in outcomes if isinstance(outcome, Conversation))
+        drops = drop_lines(outcome for outcome in outcomes if isinstance(outcome, Drop))
+        return pack(Done(ledger, drops, tuple(rows), tuple(problems)))
 
-    def work(self, unit: Unit) -> tuple[list[Outcome], Ledger]:
-        """The windows and drops of a unit, and its books."""
-        items, ledger = self.extract(unit)
-        windows, cut = self.transform(items)
-        ledger.merge(cut)
-        return windows, ledger
+    def _finish(self, windows: Iterable[Conversation]) -> tuple[list[Finished], list[str]]:
+        rows: list[Finished] = []
+        problems: list[str] = []
+        for window in windows:
+            row = finish(window, self.setting.config)
+            value = msgspec.json.decode(row.line)
+            problems.extend(f"row {row.id}: {problem}." for problem in check_row(value))
+            found = findings(_texts_of(value), self.setting.config.audit.allow)
+            problems.extend(describe(finding, row.id) for finding in found)
+            rows.append(row)
+        return rows, problems
+
+    def work(self, unit: Unit) -> bytes:
+        """The packed result of a unit: its rows, its drops and its books."""
+        return self.transform(*self.extract(unit))
+
+
+def _texts_of(row: dict[str, Any]) -> list[str]:
+    """The texts of a row in either form."""
+    return [turn["value"] for turn in row.get("conversations", ())] or [row["messages"]]
+
+
+def finish(window: Conversation, config: DataConfig) -> Finished:
+    """A window as the row that will be written, with what the last stages ask about it."""
+    trained = list(replies(window))
+    mark = fingerprint(window, config.dedup)
+    return Finished(
+        id=window.id,
+        role=window.role,
+        group=window.origin.group,
+        session=window.origin.session,
+        started=window.origin.started,
+        tally=weigh(trained, conversations=1),
+        tokens=window.tokens,
+        line=msgspec.json.encode(format_row(window, config.tool_format)),
+        trace=msgspec.json.encode(trace_of(window)),
+        exact=mark.exact,
+        shingles=mark.shingles,
+        bands=mark.bands,
+        trained=b"".join(blake2b(reply.id.encode(), digest_size=8).digest() for reply in trained),
+    )
 
 
 def read_unit(unit: Unit, ledger: Ledger) -> Iterator[Outcome]:
     """What a reader makes of a unit; records are booked, and only what is a loss goes on."""
     _, read = SOURCES[unit.kind]
     for item in read(unit):
+        if isinstance(item, Conversation) and item.origin.session in unit.forgotten:
+            item = dropped(item, unit.kind, FORGOTTEN)
         if isinstance(item, Conversation):
             ledger.admit(item)
             yield item
@@ -125,8 +222,3 @@ def read_unit(unit: Unit, ledger: Ledger) -> Iterator[Outcome]:
             ledger.take(item)
             if item.reason != "used":
                 yield item
-
-
-def last_stages(config: DataConfig) -> Sequence[tuple[str, Stage]]:
-    """What needs to see all windows, in order."""
-    return ((ORDER[-1], Deduplicator(config.dedup)),)

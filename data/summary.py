@@ -13,6 +13,7 @@ from data.config import DataConfig
 from data.extract.unit import Unit
 from data.record import SPLITS, Tally
 from data.stage import Ledger
+from data.transform.balance import Balance
 from data.validate.rows import Manifest
 
 TOWN_ROLES = ("mayor", "deacon", "boot", "dog", "witness", "refinery", "polecat", "crew")
@@ -61,6 +62,8 @@ def _sentences(manifest: Manifest, ledger: Ledger, config: DataConfig, out: Path
         f"{share.text:.1%} of the assistants' text ({share.shown:.1%} with the arguments of their calls) is trained,"
         f" each reply once{_losses(ledger)}."
     )
+    if any(after < before for before, after in manifest.balanced.values()):
+        yield f"{Balance(manifest.balanced)}.".capitalize()
     missing = [role for role in TOWN_ROLES if role in config.roles and role not in manifest.roles]
     if missing:
         yield f"No sessions of: {', '.join(missing)}. No files were written for them."

@@ -1,4 +1,7 @@
-"""Held-out rows as questions: each trained reply of a dataset file with the real context before it."""
+"""Held-out rows as questions: each trained reply of a dataset file with the real context before it.
+
+Rows in the xml form only: in a native row calls and results are no text, and a model is asked with text here.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -56,6 +59,10 @@ def read_rows(path: Path) -> tuple[list[Row], str]:
         try:
             rows.append(msgspec.json.decode(line, type=Row))
         except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+            if line.startswith(b'{"messages"'):
+                raise BadInput(
+                    f"{path} holds native rows and only xml rows can be asked; build them with `tool_format: xml`."
+                ) from None
             raise BadInput(f"{path}:{number}: {problem}; make the datasets again with `make all`.") from None
     return rows, sha256(raw)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from data.record import Tally
+from data.record import Drop, Tally
 from data.stage import Account, Ledger
 
 CALL = '<tool_call>\n{"name": "Bash", "arguments": {"command": "gt hook"}}\n</tool_call>'
@@ -38,12 +38,37 @@ def make_row(name: str = "row-1", **metadata: Any) -> Row:
             "session_id": f"session-of-{name}",
             "source": "sessions",
             "quality_score": 0.75,
+            "quality_parts": {"results": 1.0, "people": 1.0, "tests": 0.5, "landed": 0.5, "beads": 0.5},
             "trained_ids": [f"message-of-{name}"],
             "tokens": 100,
             "trained_tokens": 10,
         }
         | metadata,
     }
+
+
+def make_native_row(name: str = "row-1") -> Row:
+    """The same in the base model's own tool form, its two texts decoded."""
+    call = {"id": "t1", "type": "function", "function": {"name": "Bash", "arguments": {"command": "gt hook"}}}
+    parameters = {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]}
+    bash = {"name": "Bash", "description": "Run a command.", "parameters": parameters}
+    return {
+        "messages": [
+            {"role": "system", "content": "[GAS TOWN ROLE: mayor] You are the mayor.", "train": False},
+            {"role": "user", "content": "Check your hook.", "train": False},
+            {"role": "assistant", "content": "", "train": False, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "t1", "name": "Bash", "content": "Nothing on hook", "train": False},
+            {"role": "user", "content": "And now?", "train": False},
+            {"role": "assistant", "content": "The hook is empty, so I wait.", "train": True},
+        ],
+        "tools": [{"type": "function", "function": bash}],
+        "metadata": make_row(name)["metadata"],
+    }
+
+
+def as_line(native: Row) -> Row:
+    """A native row as its file has it: `messages` and `tools` as JSON text."""
+    return {**native, "messages": json.dumps(native["messages"]), "tools": json.dumps(native["tools"])}
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
@@ -78,4 +103,17 @@ def write_build(folder: Path, rows: Mapping[str, Iterable[Row]], sample: bool = 
         files[path.name] = {"sha256": "0" * 64, "rows": len(kept), "bytes": path.stat().st_size}
     (folder / "ledger.json").write_bytes(msgspec.json.encode(make_ledger()))
     (folder / "manifest.json").write_text(json.dumps({"sample": sample, "rows": {}, "files": files}))
+    return folder
+
+
+def balanced_build(folder: Path) -> Path:
+    """A build from whose train split two rows of one role were taken to balance it."""
+    write_build(folder, {"train": [make_row("m"), make_row("c", role="crew")], "val": [make_row("v")]})
+    taken = Tally(conversations=1, replies=2, calls=1, said=9, chars=9, tokens=30)
+    drops = [Drop("balance", "over the role's share", f"row-{n}", "mayor", tally=taken) for n in (1, 2)]
+    other = Drop("dedup", "exact duplicate", "row-3", "row-1", tally=taken)
+    (folder / "drops.jsonl").write_bytes(b"".join(msgspec.json.encode(drop) + b"\n" for drop in (*drops, other)))
+    ledger = make_ledger()
+    ledger.account("balance").drop("over the role's share", taken + taken)
+    (folder / "ledger.json").write_bytes(msgspec.json.encode(ledger))
     return folder

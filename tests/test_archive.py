@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
-import sys
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.extract import archive as module
-from data.extract.archive import ArchiveError, archive, main, object_path, versions
+from data.extract.archive import archive, run
+from data.extract.archive_index import ArchiveError, object_path, versions
 
 DAY = 86_400
 contents = st.binary(max_size=60)
@@ -91,6 +91,23 @@ def test_a_rewritten_file_keeps_both_versions(town: tuple[Path, Path]) -> None:
     assert kept(store) == {"-home-x/s1.jsonl": [b'{"a":1}\n', b'{"b":2}\n']}
 
 
+@pytest.mark.parametrize(
+    ("history", "expected"),
+    [
+        ([b"one", b"two", b"one"], [b"two", b"one"]),
+        ([b"one and more", b"one", b"one and more"], [b"one and more"]),
+    ],
+)
+def test_a_content_that_comes_back_is_one_version(
+    town: tuple[Path, Path], history: list[bytes], expected: list[bytes]
+) -> None:
+    sessions, store = town
+    for changed, content in enumerate(history):
+        put(sessions / "-home-x" / "s1.jsonl", content, changed)
+        archive(sessions, store)
+    assert kept(store)["-home-x/s1.jsonl"] == expected
+
+
 def test_a_deleted_file_stays(town: tuple[Path, Path]) -> None:
     sessions, store = town
     archive(sessions, store)
@@ -112,7 +129,7 @@ def test_only_the_owner_can_read_it(town: tuple[Path, Path]) -> None:
     sessions, store = town
     archive(sessions, store)
     assert stat.S_IMODE(store.stat().st_mode) == 0o700
-    assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in store.glob("objects/*/*"))
+    assert all(stat.S_IMODE(path.stat().st_mode) == 0o400 for path in store.glob("objects/*/*"))
     assert stat.S_IMODE((store / "index.jsonl").stat().st_mode) == 0o600
 
 
@@ -138,10 +155,10 @@ def test_an_unreadable_file_is_named_and_the_others_go_on(
         return real(path, mode)
 
     monkeypatch.setattr(Path, "open", refuse)
-    assert main(["--sessions", str(sessions), "--archive", str(store)]) == 1
+    assert run(sessions, store) == 1
     printed = capsys.readouterr()
-    assert "s1.jsonl: Permission denied" in printed.err
-    assert "archived 1 files (1 new, 0 grown" in printed.out
+    assert printed.err.endswith("s1.jsonl: Permission denied. It is not archived; correct that and run again.\n")
+    assert printed.out.startswith(f"Archived 1 file in {store} (1 new, 0 grown")
     assert list(kept(store)) == ["zz.jsonl"]
 
 
@@ -168,17 +185,159 @@ def test_what_a_killed_run_left_goes(town: tuple[Path, Path], monkeypatch: pytes
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "_write_index", killed)
+    monkeypatch.setattr(module, "_write_folders", killed)
     with pytest.raises(KeyboardInterrupt):
         archive(sessions, store)
     monkeypatch.undo()
     (store / "being-written-x").write_bytes(b"half")
     archive(sessions, store)
     assert kept(store) == {"-home-x/s1.jsonl": [b'{"a":1}\n']}
-    assert sorted(path.name for path in store.iterdir()) == ["index.jsonl", "lock", "objects"]
+    assert sorted(path.name for path in store.iterdir()) == ["folders.json", "index.jsonl", "lock", "objects", "view"]
 
 
-@pytest.mark.parametrize("case", ["missing", "inside", "other files", "broken index", "a file"])
+def test_a_full_disk_loses_nothing_and_the_next_run_goes_on(
+    town: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions, store = town
+    archive(sessions, store)
+    put(sessions / "-home-x" / "s1.jsonl", b'{"b":2}\n', 2_000_000)
+    put(sessions / "-home-x" / "s2.jsonl", b'{"c":3}\n')
+    put(sessions / "-home-x" / "s3.jsonl", b'{"d":4}\n')
+    commit = module._commit
+
+    def full(target: object, place: Path) -> None:
+        if place.parent.parent.name == "objects" and len(list(store.glob("objects/*/*"))) == 3:
+            raise OSError(28, "No space left on device")
+        commit(target, place)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "_commit", full)
+    with pytest.raises(ArchiveError, match=r"cannot be written \(No space left on device\)\. Free some space"):
+        archive(sessions, store)
+    so_far = {"-home-x/s1.jsonl": [b'{"a":1}\n', b'{"b":2}\n'], "-home-x/s2.jsonl": [b'{"c":3}\n']}
+    assert kept(store) == so_far
+    assert not list(store.glob("being-written-*"))
+    monkeypatch.undo()
+    report = archive(sessions, store)
+    assert (report.new, report.unchanged) == (1, 2)
+    assert kept(store) == so_far | {"-home-x/s3.jsonl": [b'{"d":4}\n']}
+
+
+def test_a_session_that_is_being_written_is_kept_as_far_as_it_is_and_its_rest_later(
+    town: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions, store = town
+    path = sessions / "-home-x" / "s1.jsonl"
+    real = module._read
+
+    def written_meanwhile(source: object) -> bytes:
+        chunk = real(source)  # type: ignore[arg-type]
+        if path.stat().st_size == 8:
+            with path.open("ab") as live:
+                live.write(b'{"b":')
+        return chunk
+
+    monkeypatch.setattr(module, "_read", written_meanwhile)
+    archive(sessions, store)
+    monkeypatch.undo()
+    with path.open("ab") as live:
+        live.write(b"2}\n")
+    assert archive(sessions, store).grown == 1
+    assert kept(store) == {"-home-x/s1.jsonl": [b'{"a":1}\n{"b":2}\n']}
+
+
+def test_a_file_that_vanishes_while_it_is_listed_is_no_problem(
+    town: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions, store = town
+    gone = sessions / "-home-x" / "s0.jsonl"
+    put(sessions / "zz.jsonl", b"fine")
+    monkeypatch.setattr(module, "_files", lambda *_: iter([(gone, 8), (sessions / "zz.jsonl", 4)]))
+    report = archive(sessions, store)
+    assert (report.new, report.unreadable) == (1, ())
+
+
+def test_without_its_index_an_archive_is_left_alone(town: tuple[Path, Path]) -> None:
+    sessions, store = town
+    archive(sessions, store)
+    (sessions / "-home-x" / "s1.jsonl").unlink()
+    (store / "index.jsonl").unlink()
+    with pytest.raises(ArchiveError, match=r"index\.jsonl is missing\. Restore it"):
+        archive(sessions, store)
+    assert [path.read_bytes() for path in store.glob("objects/*/*")] == [b'{"a":1}\n']
+
+
+def shown(store: Path) -> dict[str, bytes]:
+    view = store / "view"
+    return {path.relative_to(view).as_posix(): path.read_bytes() for path in view.rglob("*") if path.is_file()}
+
+
+def test_the_view_shows_every_version_under_its_name(town: tuple[Path, Path]) -> None:
+    sessions, store = town
+    put(sessions / "-home-x" / "s1" / "tool-results" / "t1.txt", b"long")
+    archive(sessions, store)
+    put(sessions / "-home-x" / "s1.jsonl", b'{"b":2}\n', 2_000_000)
+    archive(sessions, store)
+    put(sessions / "-home-x" / "s1.jsonl", b'{"b":2}\n{"c":3}\n', 3_000_000)
+    archive(sessions, store)
+    [old] = [name for name in shown(store) if "version" in name]
+    assert old.startswith("-home-x/s1.version-") and old.endswith(".jsonl")
+    assert shown(store) == {
+        old: b'{"a":1}\n',
+        "-home-x/s1.jsonl": b'{"b":2}\n{"c":3}\n',
+        "-home-x/s1/tool-results/t1.txt": b"long",
+    }
+
+
+def test_a_view_without_hard_links_holds_copies(town: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    sessions, store = town
+
+    def refuse(*_: object) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    for content in (b"one", b"two", b"two and more"):
+        put(sessions / "-home-x" / "s1.jsonl", content, len(content) + content[0])
+        archive(sessions, store)
+    assert sorted(shown(store).values()) == [b"one", b"two and more"]
+    assert stat.S_IMODE((store / "view" / "-home-x" / "s1.jsonl").stat().st_mode) == 0o400
+
+
+def test_a_file_that_became_a_folder_keeps_both(town: tuple[Path, Path]) -> None:
+    sessions, store = town
+    put(sessions / "odd", b"a file")
+    archive(sessions, store)
+    (sessions / "odd").unlink()
+    put(sessions / "odd" / "s2.jsonl", b"in a folder")
+    archive(sessions, store)
+    assert sorted(shown(store).values()) == [b"a file", b"in a folder", b'{"a":1}\n']
+
+
+def test_what_was_removed_from_the_view_comes_back(town: tuple[Path, Path]) -> None:
+    sessions, store = town
+    archive(sessions, store)
+    (store / "view" / "-home-x" / "s1.jsonl").unlink()
+    archive(sessions, store)
+    assert shown(store) == {"-home-x/s1.jsonl": b'{"a":1}\n'}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        '{"path":"../outside.jsonl","size":1,"mtime":1,"hash":"%s"}' % ("0" * 64),
+        '{"path":"/etc/passwd","size":1,"mtime":1,"hash":"%s"}' % ("0" * 64),
+        '{"path":"a.jsonl","size":1,"mtime":1,"hash":"../../passwd"}',
+        '{"path":"","size":1,"mtime":1,"hash":"%s"}' % ("0" * 64),
+        "[]",
+    ],
+)
+def test_an_index_cannot_point_out_of_the_archive(town: tuple[Path, Path], entry: str) -> None:
+    _, store = town
+    put(store / "index.jsonl", entry.encode())
+    with pytest.raises(ArchiveError, match="line 1 is no entry"):
+        versions(store)
+
+
+@pytest.mark.parametrize("case", ["missing", "inside", "around", "other files", "broken index", "a file"])
 def test_a_wrong_folder_is_one_sentence(town: tuple[Path, Path], case: str) -> None:
     sessions, store = town
     put(store / "mine.txt", b"precious")
@@ -187,6 +346,7 @@ def test_a_wrong_folder_is_one_sentence(town: tuple[Path, Path], case: str) -> N
     wrong = {
         "missing": (sessions / "nowhere", store.parent / "new"),
         "inside": (sessions, sessions / "archive"),
+        "around": (sessions, sessions.parent),
         "other files": (sessions, store),
         "broken index": (sessions, store.parent / "broken"),
         "a file": (sessions, store / "mine.txt"),
@@ -196,10 +356,18 @@ def test_a_wrong_folder_is_one_sentence(town: tuple[Path, Path], case: str) -> N
     assert (store / "mine.txt").read_bytes() == b"precious"
 
 
-def test_the_command_says_what_it_did(town: tuple[Path, Path]) -> None:
+@pytest.mark.parametrize(
+    ("age", "expected"),
+    [
+        (25, "The agent deletes 1 of them within 7 days; here they stay."),
+        (2, "None of them expires within 7 days."),
+    ],
+)
+def test_the_command_says_what_it_did(
+    town: tuple[Path, Path], capsys: pytest.CaptureFixture[str], age: int, expected: str
+) -> None:
     sessions, store = town
-    command = [sys.executable, "-m", "data.extract.archive", "--sessions", str(sessions), "--archive", str(store)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout.startswith(
-        "archived 1 files (1 new, 0 grown, 0 rewritten, 0 unchanged; 0.0 MB copied); 1 expire"
-    )
+    put(sessions / "-home-x" / "s1.jsonl", b'{"a":1}\n', time.time() - age * DAY)
+    assert run(sessions, store) == 0
+    said = f"Archived 1 file in {store} (1 new, 0 grown, 0 rewritten, 0 unchanged; 0.0 MB copied). {expected}\n"
+    assert capsys.readouterr().out == said

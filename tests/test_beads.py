@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.extract import beads
+from data.extract.bead_outcomes import bead_fates
 from data.extract.beads import MIN_DESCRIPTION, MIN_REASON, Reason, why_drop
 from data.extract.jsonl import LineReason
 from data.extract.unit import SourceError
 from data.record import Assistant, Conversation, Drop, User
+from data.signals.facts import BeadFate
 
 DESCRIPTION = "The merge queue stops when two branches touch the same file within one minute. " * 4
 SOLVED = "Merged: the queue now rebases the second branch before it runs the tests again, see queue.py."
@@ -151,3 +153,97 @@ def test_a_missing_or_empty_source_is_one_sentence_with_the_fix(tmp_path: Path) 
         list(beads.units(tmp_path / "nowhere", ""))
     with pytest.raises(SourceError, match=r"holds no issues\.jsonl"):
         list(beads.units(tmp_path, ""))
+
+
+def merge_request(source: str, **fields: Any) -> dict[str, Any]:
+    described = f"branch: polecat/rust/{source}\ntarget: main\nsource_issue: {source}\nrig: gastown"
+    return issue(issue_type="merge-request", id=f"mr-{source}", description=described, close_reason="merged") | fields
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(sorted(issue() | BACKUP_COLUMNS)), json_values), max_size=3))
+def test_issues_of_any_types_never_break_the_fates(
+    tmp_path_factory: pytest.TempPathFactory, many: list[dict[str, Any]]
+) -> None:
+    folder = tmp_path_factory.mktemp("fates")
+    types = ("bug", "merge-request")
+    rows = [
+        row for fields in many for kind in types for row in (issue() | fields | {"issue_type": kind}, issue() | fields)
+    ]
+    write(folder / "events.jsonl", *({"event_type": "reopened", "issue_id": row["id"]} for row in rows))
+    fates = bead_fates([write(folder / "issues.jsonl", issue(id="gt-b2"), *rows)])
+    assert all(isinstance(bead, str) and bead for bead in fates)
+    assert set(fates.values()) <= set(BeadFate)
+
+
+@pytest.mark.parametrize(
+    ("fields", "fate"),
+    [
+        ({"close_reason": "merged as 4f2a91c"}, BeadFate.LANDED),
+        ({"close_reason": "Fixed: the value is read where it is used"}, BeadFate.LANDED),
+        ({"close_reason": "All of it is implemented in queue.py"}, BeadFate.LANDED),
+        ({"close_reason": "wontfix: nobody uses it"}, BeadFate.REJECTED),
+        ({"close_reason": "Duplicate of gt-b2, which is fixed"}, BeadFate.REJECTED),
+        ({"close_reason": "burned: polecat nuked"}, BeadFate.REJECTED),
+        ({"close_reason": "Closed"}, None),
+        ({"close_reason": "done"}, None),
+        ({"close_reason": ""}, None),
+        ({"close_reason": "Never merged, the branch is gone"}, None),
+        ({"close_reason": "Already fixed by somebody else"}, None),
+        ({"close_reason": "Patrol cycle 3: two branches merged"}, None),
+        ({"status": "open"}, None),
+        ({"status": "tombstone"}, None),
+        ({"ephemeral": 1}, None),
+        ({"issue_type": "agent"}, None),
+    ],
+)
+def test_how_a_bead_ended_is_read_from_its_closing_reason(
+    tmp_path: Path, fields: dict[str, Any], fate: BeadFate | None
+) -> None:
+    path = write(tmp_path / "issues.jsonl", issue(**fields))
+    assert bead_fates([path]) == ({"gt-a1": fate} if fate else {})
+
+
+@pytest.mark.parametrize(
+    ("rows", "fate"),
+    [
+        ([merge_request("gt-a1")], BeadFate.LANDED),
+        ([merge_request("gt-a1", ephemeral=1, close_reason="")], None),
+        ([merge_request("gt-a1", description="source_issue: gt-a1\nclose_reason: merged")], BeadFate.LANDED),
+        ([merge_request("gt-a1", description="", source_issue="gt-a1")], BeadFate.LANDED),
+        ([merge_request("gt-a1", retry_count=2)], None),
+        ([merge_request("gt-a1", description="source_issue: gt-a1\nretry_count: 1")], None),
+        ([merge_request("gt-a1", close_reason="rejected: breaks the build")], BeadFate.REJECTED),
+        ([merge_request("gt-a1", close_reason="stale"), merge_request("gt-a1")], BeadFate.LANDED),
+        ([merge_request("gt-a1"), merge_request("gt-a1", close_reason="stale")], BeadFate.LANDED),
+        ([merge_request("gt-a1"), issue(close_reason="wontfix")], BeadFate.REJECTED),
+        ([issue(), merge_request("gt-a1", close_reason="rejected")], BeadFate.LANDED),
+        ([merge_request("gt-a1"), issue(close_reason="Closed")], BeadFate.LANDED),
+    ],
+)
+def test_a_merge_request_speaks_for_a_bead_that_says_nothing(
+    tmp_path: Path, rows: list[dict[str, Any]], fate: BeadFate | None
+) -> None:
+    assert bead_fates([write(tmp_path / "issues.jsonl", *rows)]) == ({"gt-a1": fate} if fate else {})
+
+
+def test_a_reopened_bead_failed_whatever_its_last_reason_says(tmp_path: Path) -> None:
+    folder = tmp_path / ".beads" / "backup"
+    write(folder / "issues.jsonl", issue(), issue(id="gt-a2"))
+    write(folder / "events.jsonl", "{broken", {"event_type": "reopened", "issue_id": "gt-a1"})
+    assert bead_fates([tmp_path]) == {"gt-a1": BeadFate.REOPENED, "gt-a2": BeadFate.LANDED}
+
+
+def test_of_several_copies_of_a_bead_the_one_updated_last_counts(tmp_path: Path) -> None:
+    old = issue(updated_at="2026-01-03T00:00:00Z")
+    new = issue(updated_at="2026-01-04T00:00:00Z", status="in_progress", close_reason="")
+    one = write(tmp_path / "a" / "issues.jsonl", old)
+    other = write(tmp_path / "b" / "issues.jsonl", new)
+    assert bead_fates([one]) == {"gt-a1": BeadFate.LANDED}
+    assert bead_fates([one, other]) == bead_fates([other, one]) == bead_fates([tmp_path]) == {}
+
+
+def test_fates_are_bounded_and_bad_lines_cost_no_good_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "issues.jsonl", "{broken", "[]", *(issue(id=f"gt-{n}") for n in range(5)))
+    assert len(bead_fates([path, tmp_path / "missing.jsonl"])) == 5
+    monkeypatch.setattr("data.extract.bead_outcomes.MAX_BEADS", 3)
+    assert sorted(bead_fates([path])) == ["gt-0", "gt-1", "gt-2"]

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.config import RoleConfig, WindowConfig
+from data.forms import Xml
 from data.record import (
     Assistant,
     Conversation,
@@ -66,7 +67,7 @@ class Talk:
 
 def cut(conversation: Conversation, **limits: int | float) -> tuple[list[Conversation], list[Drop]]:
     """The windows and drops of a conversation, the ledger balanced."""
-    stage = chunker(WindowConfig(**limits), ROLES, counter())  # type: ignore[arg-type]
+    stage = chunker(WindowConfig(**limits), ROLES, Xml(counter()))  # type: ignore[arg-type]
     outcomes = list(run([conversation], [("windows", stage)], Ledger()))
     return (
         [outcome for outcome in outcomes if isinstance(outcome, Conversation)],

@@ -56,9 +56,31 @@ def test_lists_replace_and_mappings_join() -> None:
     }
 
 
+def test_a_mapping_over_a_list_of_mappings_changes_each_of_them() -> None:
+    under = {"datasets": [{"path": "a", "roles": {"user": ["human"], "tool": ["tool"]}}, {"path": "b"}]}
+    assert merge(under, {"datasets": {"roles": {"user": ["user"]}}}) == {
+        "datasets": [
+            {"path": "a", "roles": {"user": ["user"], "tool": ["tool"]}},
+            {"path": "b", "roles": {"user": ["user"]}},
+        ]
+    }
+
+
+def test_native_rows_are_read_from_the_same_files() -> None:
+    xml, native = combine("mayor"), combine("mayor", ["native"])
+    for key in ("datasets", "test_datasets"):
+        [before], [after] = xml[key], native[key]
+        assert (before["field_messages"], after["field_messages"]) == ("conversations", "messages")
+        assert {name for name in before if before[name] != after[name]} == {
+            "field_messages",
+            "message_property_mappings",
+            "roles",
+        }
+
+
 def test_there_is_a_recipe_for_each_of_the_eight_roles() -> None:
     assert role_names() == ("boot", "crew", "deacon", "dog", "mayor", "polecat", "refinery", "witness")
-    assert override_names() == ("llama31", "smoke")
+    assert override_names() == ("llama31", "native", "smoke")
 
 
 @pytest.mark.parametrize("role", role_names())

@@ -13,12 +13,14 @@ from configs.resolve import brief, main
 from configs.rows import prepared_name, read_rows
 
 
-def write_rows(root: Path, role: str, split: str, tokens: tuple[int, ...] = (100, 200)) -> Path:
+def write_rows(
+    root: Path, role: str, split: str, tokens: tuple[int, ...] = (100, 200), column: str = "conversations"
+) -> Path:
     """A dataset folder with rows of the given lengths, as far as the recipes look at them."""
     folder = root / "datasets"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "manifest.json").write_text("{}", encoding="utf-8")
-    rows = [{"conversations": [], "metadata": {"tokens": count, "trained_tokens": count // 2}} for count in tokens]
+    rows = [{column: [], "metadata": {"tokens": count, "trained_tokens": count // 2}} for count in tokens]
     file = folder / f"{role}_{split}.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return file
@@ -40,6 +42,31 @@ def test_every_role_resolves_alone_and_under_each_override(
     config = resolved(tmp_path, role, *override)
     assert config["datasets"][0]["path"] == f"{tmp_path}/datasets/{role}_train.jsonl"
     assert config["dataset_prepared_path"].startswith(f"{tmp_path}/prepared/")
+
+
+@pytest.mark.parametrize("role", role_names())
+def test_every_role_resolves_over_native_rows(tmp_path: Path, role: str) -> None:
+    for split in ("train", "val"):
+        write_rows(tmp_path, role, split, column="messages")
+    config = resolved(tmp_path, role, "--with", "native")
+    assert config["datasets"][0]["path"] == f"{tmp_path}/datasets/{role}_train.jsonl"
+    assert {block["field_messages"] for block in config["datasets"] + config["test_datasets"]} == {"messages"}
+
+
+@pytest.mark.parametrize(
+    ("column", "arguments", "fix"),
+    [
+        ("messages", [], "Train such rows with `--with native`."),
+        ("conversations", ["--with", "native"], "Train such rows without `--with native`."),
+    ],
+)
+def test_rows_of_the_other_form_stop_before_axolotl_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], column: str, arguments: list[str], fix: str
+) -> None:
+    file = write_rows(tmp_path, "mayor", "train", column=column)
+    assert main(["mayor", *arguments, "--root", str(tmp_path)]) == 1
+    [problem] = capsys.readouterr().err.splitlines()
+    assert problem.startswith(f"{file}: its messages are in `{column}`, the recipe reads ") and problem.endswith(fix)
 
 
 def test_other_rows_get_another_cache_and_equal_rows_the_same(tmp_path: Path) -> None:
@@ -119,7 +146,7 @@ def test_a_broken_row_is_named_with_its_line(tmp_path: Path, capsys: pytest.Capt
 def test_the_repository_holds_no_recipe_that_nobody_executes() -> None:
     names = {file.relative_to(CONFIGS).as_posix() for file in CONFIGS.rglob("*.yml") if "packs" not in file.parts}
     roles = {f"roles/{role}.yml" for role in role_names()}
-    assert names == {"base.yml", "data.yml", "llama31.yml", "smoke.yml"} | roles
+    assert names == {"base.yml", "data.yml", "llama31.yml", "native.yml", "smoke.yml"} | roles
 
 
 def test_a_long_value_is_shown_in_brief() -> None:

@@ -68,6 +68,14 @@ def test_an_old_dataset_type_and_a_lost_mask_are_named(tmp_path: Path) -> None:
     assert sum("every reply is trained" in problem for problem in problems) == 1
 
 
+def test_native_rows_whose_calls_could_get_lost_are_named(tmp_path: Path) -> None:
+    text = (
+        "datasets:\n  - {path: r.jsonl, type: chat_template, field_messages: messages, message_field_training: train}\n"
+    )
+    [problem] = problems_with(tmp_path, text)
+    assert problem.endswith("may lose their calls. Use `--with native`.")
+
+
 def test_all_mistakes_of_a_recipe_come_at_once(tmp_path: Path) -> None:
     assert len(problems_with(tmp_path, "lora_rr: 64\nsequence_len: long\nload_in_4bit: false\n")) == 3
 
@@ -86,7 +94,7 @@ def test_every_recipe_is_valid(role: str | None, overrides: tuple[str, ...]) -> 
 
 def test_the_command_counts_what_it_checked(capsys: pytest.CaptureFixture[str]) -> None:
     assert main() == 0
-    assert capsys.readouterr().out.startswith("25 recipes are valid for Axolotl 0.19")
+    assert capsys.readouterr().out.startswith("33 recipes are valid for Axolotl 0.19")
 
 
 @pytest.mark.slow

@@ -15,6 +15,13 @@ roles: {unknown: {system: You help.}}
 """
 
 
+def rule(**changes: str) -> str:
+    """A configuration with one rule for turns."""
+    keys = {"roles": "[unknown]", "of": "[look]", "needs": "[look]"} | changes
+    inside = ", ".join(f"{key}: {value}" for key, value in keys.items())
+    return MINIMAL + f"boilerplate: {{commands: {{look: {{ls: ''}}}}, rules: {{x: {{{inside}}}}}}}"
+
+
 def problems(tmp_path: Path, text: str) -> str:
     path = tmp_path / "data.yml"
     path.write_text(text)
@@ -39,7 +46,35 @@ def test_the_repository_config_loads(root: Path) -> None:
         (MINIMAL + "split: {val: 0.7, test: 0.6}", "split.val + split.test must be"),
         (MINIMAL + "windows: {overlap: 1.5}", "windows.overlap must be"),
         (MINIMAL + "windows: {pairs: 0}", "windows.pairs must be"),
-        (MINIMAL + "normalize: {boilerplate: {x: '('}}", "normalize.boilerplate.x: '(' is not a regular expression"),
+        (MINIMAL + "outcome: {corected: false}", "outcome.corected is not a key. Did you mean corrected?"),
+        (MINIMAL + "outcome: {repair_within: 0}", "outcome.repair_within must be at least 1"),
+        (MINIMAL + "quality: {min_score: 2}", "quality.min_score must be in 0..1, not 2"),
+        (MINIMAL + "quality: {weights: {results: 0.9}}", "together 1, not results 0.9 + people 0.25"),
+        (MINIMAL + "quality: {weights: {results: -0.1, people: 0.65}}", "quality.weights must each be in 0..1"),
+        (MINIMAL + "quality: {weights: {tests: .nan}}", "quality.weights must each be in 0..1"),
+        (
+            MINIMAL + "normalize: {notices: {x: {has: y, then: '('}}}",
+            "normalize.notices.x.then: '(?:()' is not a",
+        ),
+        (
+            MINIMAL + "normalize: {notices: {x: {has: y, then: '(?i)z'}}}",
+            "normalize.notices.x.then: '(?:(?i)z)' is",
+        ),
+        (MINIMAL + "normalize: {notices: {x: {has: ' '}}}", "normalize.notices.x.has is empty"),
+        (MINIMAL + "normalize: {notices: {x: {then: y}}}", "normalize.notices.x.has is missing"),
+        (MINIMAL + "normalize: {banner_length: 1}", "normalize.banner_length is 1"),
+        (MINIMAL + "boilerplate: {signs: '('}", "boilerplate.signs: '(' is not a regular expression"),
+        (MINIMAL + "boilerplate: {waits: '['}", "boilerplate.waits: '[' is not a regular expression"),
+        (MINIMAL + "boilerplate: {commands: {look: {'(': ''}}}", "boilerplate.commands.look: '(' is not a regular"),
+        (
+            MINIMAL + "boilerplate: {commands: {look: {ls: '('}}}",
+            "boilerplate.commands.look['ls']: '(' is not a regular",
+        ),
+        (rule(roles="[chef]"), "boilerplate.rules.x.roles: chef is not one of the roles"),
+        (rule(of="[cook]"), "boilerplate.rules.x: cook is not one of boilerplate.commands (look)"),
+        (rule(needs="[]"), "boilerplate.rules.x.needs must name at least one of the groups"),
+        (rule(keep="2"), "boilerplate.rules.x.keep must be in 0..1, not 2"),
+        (rule(scope="day"), "Invalid enum value 'day'"),
         (MINIMAL + "tagger: {rules: [{cwd: x, role: chef}]}", "tagger.rules[0].role: chef is not one of the roles"),
         (MINIMAL.replace("unknown", "mayor"), "roles.unknown is missing"),
         (MINIMAL.replace("kind: sessions", "kind: cessions"), "Invalid enum value 'cessions'"),

@@ -185,7 +185,15 @@ def test_a_missing_library_is_named_with_the_command_that_installs_it(
     assert capsys.readouterr().err == "error: lm_eval is not installed; run `pip install -r requirements-gpu.txt`.\n"
 
 
-@pytest.mark.parametrize(("rows", "said"), [(None, "cannot be read"), ("", "no trained reply"), ("{", ":1: ")])
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (None, "cannot be read"),
+        ("", "no trained reply"),
+        ("{", ":1: "),
+        ('{"messages":"[]","tools":"[]","metadata":{}}', "build them with `tool_format: xml`"),
+    ],
+)
 def test_tool_use_accuracy_refuses_data_without_replies(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], rows: str | None, said: str
 ) -> None:

@@ -4,13 +4,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.sample import odd_agents, odd_calls, odd_context, odd_humans, odd_results, odd_turns
+from data.sample import odd_agents, odd_calls, odd_context, odd_humans, odd_outcomes, odd_results, odd_turns
 from data.sample.odd_turns import REJECTION, REJECTION_WITH_TEXT
 from data.sample.town import FEWEST_SESSIONS, build_town
 from tests.sample_oddities import Odd, blocks_of, open_oddity, parse, plain_sessions, shows
 
 ACTS = [
-    act for module in (odd_agents, odd_calls, odd_context, odd_humans, odd_results, odd_turns) for act in module.ACTS
+    act
+    for module in (odd_agents, odd_calls, odd_context, odd_humans, odd_outcomes, odd_results, odd_turns)
+    for act in module.ACTS
 ]
 
 
@@ -276,6 +278,21 @@ def results_of(odd: Odd) -> list[str]:
     return [b["content"] for _, b in odd.of("tool_result") if isinstance(b["content"], str)]
 
 
+def repaired(odd: Odd, tool: str, error: str) -> bool:
+    """A call that failed this way, and after it one of the same tool that did not, before anybody spoke."""
+    calls = [(i, b["id"]) for i, b in odd.of("tool_use") if b["name"] == tool]
+    failed = next(n for n, (_, call) in enumerate(calls) if error in str(odd.result_of(call)["content"]))
+    (at, _), (then, later) = calls[failed], calls[failed + 1]
+    return not odd.result_of(later).get("is_error") and not any(at < i < then for i, _ in odd.texts("user"))
+
+
+def turned_green(odd: Odd) -> bool:
+    """Results in this order; plain tasks of a crew run green tests, too."""
+    _, red, after = results_text(odd).partition("1 failed, 7 passed")
+    green, _, landed = after.partition("new branch]")
+    return bool(red) and "8 passed" in green and "/pull/42" in landed
+
+
 CHECKS = {
     "interleaved_results": interleaved,
     "parallel_results_out_of_order": out_of_order,
@@ -349,6 +366,10 @@ CHECKS = {
     "nudge_from_mayor": lambda odd: len(odd.starting("[from mayor] ")) == 1,
     "opened_file_before_the_prompt": lambda odd: len(odd.starting("<ide_opened_file>")) == 1,
     "memory_and_private_blocks": lambda odd: len(odd.starting("<claude-mem-context>")) == 1,
+    "failed_edit_repaired": lambda odd: repaired(odd, "Edit", "File has not been read yet"),
+    "mistyped_command_repaired": lambda odd: repaired(odd, "Bash", "unknown command"),
+    "corrected_by_user": lambda odd: len(odd.starting("No, not that.")) == 1,
+    "tests_turned_green_and_landed": turned_green,
     "subagent_in_session_folder": lambda odd: subagent(odd, "{session}/subagents/agent-{agent}.jsonl"),
     "subagent_beside_session": lambda odd: subagent(odd, "agent-{agent}.jsonl"),
     "inline_sidechain": inline_agent,

@@ -59,7 +59,7 @@ def test_a_compaction_opens_an_epoch_with_its_summary(town: Town, oddity: str) -
 
 def test_every_fate_that_the_town_plans_happens(town: Town) -> None:
     fates = {str(drop.reason) for drop in town.drops}
-    expected = set(Reason) - {Reason.UNREADABLE, Reason.NO_REPLY, Reason.EMPTY}
+    expected = set(Reason) - {Reason.UNREADABLE, Reason.NO_REPLY, Reason.EMPTY, Reason.FORGOTTEN}
     assert {str(reason) for reason in expected} <= fates
 
 

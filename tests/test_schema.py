@@ -99,6 +99,8 @@ SCHEMA_CASES: dict[str, Callable[[Row], object]] = {
     r"conversations\[1\]: 'train' is a required": lambda row: turns(row)[1].pop("train"),
     r"conversations\[1\]: Additional properties .*weight": lambda row: turns(row)[1].update(weight=1),
     "metadata.quality_score: 1.5 is greater": lambda row: row["metadata"].update(quality_score=1.5),
+    "metadata.quality_parts.people: 1.5 is greater": lambda row: row["metadata"]["quality_parts"].update(people=1.5),
+    "metadata.quality_parts: 'tests' is a required": lambda row: row["metadata"]["quality_parts"].pop("tests"),
     "metadata.trained_ids: .* non-unique": lambda row: row["metadata"].update(trained_ids=["a", "a"]),
     "metadata.tokens: '100' is not of type": lambda row: row["metadata"].update(tokens="100"),
     "metadata.role: 'Mayor!' does not match": lambda row: row["metadata"].update(role="Mayor!"),

@@ -62,12 +62,19 @@ def test_a_row_costs_its_contents_and_frames(  # type: ignore[no-untyped-def]
 @given(text=TEXT.map(lambda t: t * 30), budget=st.integers(20, 200))
 @settings(deadline=None)
 def test_a_cut_text_fits_its_budget_and_a_short_one_is_untouched(counter: TokenCounter, text: str, budget: int) -> None:
-    [cut] = counter.cut_middle([text], budget)
+    [cut] = counter.cut_middle([text], [budget])
     if counter.count(text) <= budget:
         assert cut == text
     else:
         assert counter.count(cut) <= budget + 4  # joining the halves to the marker can cost a few
         assert "characters left out" in cut
+
+
+def test_the_tag_of_a_call_is_one_token_for_the_family_that_has_it() -> None:
+    text = '<tool_call>\n{"name": "Bash"}\n</tool_call>'
+    newer, older = (load_counter(f"Qwen/{name}-7B-Instruct") for name in ("Qwen2.5", "Qwen2"))
+    body = newer.count('\n{"name": "Bash"}\n')
+    assert newer.count(text) == body + 2 < older.count(text)
 
 
 def test_a_folder_without_a_tokenizer_says_what_to_do(tmp_path: Path) -> None:

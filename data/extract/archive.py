@@ -1,18 +1,18 @@
 """Keeps raw transcripts before the agent deletes them (Claude Code does after 30 days).
 
-`python -m data.extract.archive --sessions ~/.claude/projects --archive output/archive` copies what is new or
-has changed into `objects/`, named by content, and lists every version in `index.jsonl`. Nothing is redacted
-here, so everything is readable by its owner alone. Run it as often as you like; a cron job is a good place.
+`python -m data.pipeline archive --sessions ~/.claude/projects --archive output/archive` copies what is new or
+has changed into the archive, where nothing is ever lost again. Nothing is redacted here, so everything is readable
+by its owner alone. Run it as often as you like; a cron job is a good place.
 """
 
 from __future__ import annotations
 
-import argparse
 import fcntl
 import os
+import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
@@ -21,27 +21,26 @@ from typing import IO, BinaryIO
 
 import msgspec
 
+from data.counted import counted
+from data.extract.archive_index import (
+    FOLDERS,
+    INDEX,
+    TEMPORARY,
+    ArchiveError,
+    Entry,
+    Known,
+    archived_folders,
+    object_path,
+    versions,
+)
+from data.extract.archive_view import lay_out
+from data.progress import watched
+
 EXPIRE_DAYS = 30  # cleanupPeriodDays of Claude Code, counted from a file's last change
 WARN_DAYS = 7
-INDEX = "index.jsonl"
 _LOCK = "lock"
-_TEMPORARY = "being-written-"
-_HEX = 64  # digits of a hash
 _CHUNK = 1 << 20
 _SECONDS_A_DAY = 86_400
-
-
-class ArchiveError(Exception):
-    """The archive cannot be written or read at all, in one sentence with the fix."""
-
-
-class Entry(msgspec.Struct, frozen=True):
-    """One version of a file: its path below the sessions folder, bytes, mtime in ns, and blake2b-256 as hex."""
-
-    path: str
-    size: int
-    mtime: int
-    hash: str
 
 
 class ArchiveReport(msgspec.Struct, frozen=True):
@@ -56,6 +55,26 @@ class ArchiveReport(msgspec.Struct, frozen=True):
     unreadable: tuple[str, ...] = ()
 
 
+def run(sessions: Path, archive_dir: Path, expire_days: int = EXPIRE_DAYS) -> int:
+    """The command: archive, say what was done, and 1 where something could not be read. Raises ArchiveError."""
+    report = archive(sessions.expanduser(), archive_dir.expanduser(), expire_days)
+    for problem in report.unreadable:
+        print(f"{problem}. It is not archived; correct that and run again.", file=sys.stderr)
+    print(summary(report, archive_dir))
+    return 1 if report.unreadable else 0
+
+
+def summary(report: ArchiveReport, archive_dir: Path) -> str:
+    """The run in two sentences."""
+    fates = ("new", "grown", "rewritten", "unchanged")
+    total = sum(getattr(report, fate) for fate in fates)
+    parts = ", ".join(f"{getattr(report, fate)} {fate}" for fate in fates)
+    saved = f"Archived {counted(total, 'file')} in {archive_dir} ({parts}; {report.copied_bytes / 1e6:.1f} MB copied)."
+    if not report.expiring:
+        return f"{saved} None of them expires within {WARN_DAYS} days."
+    return f"{saved} The agent deletes {report.expiring} of them within {WARN_DAYS} days; here they stay."
+
+
 def archive(
     sessions: Path, archive_dir: Path, expire_days: int = EXPIRE_DAYS, now: float | None = None
 ) -> ArchiveReport:
@@ -63,11 +82,14 @@ def archive(
     contains; a file that was rewritten adds a version. Raises ArchiveError."""
     if not sessions.is_dir():
         raise ArchiveError(f"{sessions} is not a folder. Give the transcripts' folder with --sessions.")
-    if archive_dir.resolve().is_relative_to(sessions.resolve()):
-        raise ArchiveError(f"{archive_dir} lies in {sessions}. Choose an archive outside of it with --archive.")
-    if archive_dir.is_dir() and any(archive_dir.iterdir()) and not (archive_dir / _LOCK).exists():
-        raise ArchiveError(f"{archive_dir} holds other files. Choose an empty or new folder with --archive.")
+    inside = archive_dir.resolve().is_relative_to(sessions.resolve())
+    if inside or sessions.resolve().is_relative_to(archive_dir.resolve()):
+        raise ArchiveError(
+            f"{archive_dir} and {sessions} lie in each other. Choose an archive outside of it with --archive."
+        )
     try:
+        if archive_dir.is_dir() and any(archive_dir.iterdir()) and not (archive_dir / _LOCK).exists():
+            raise ArchiveError(f"{archive_dir} holds other files. Choose an empty or new folder with --archive.")
         with _locked(archive_dir):
             return _archive(sessions, archive_dir, expire_days, time.time() if now is None else now)
     except OSError as error:
@@ -76,53 +98,59 @@ def archive(
         ) from None
 
 
-def versions(archive_dir: Path) -> dict[str, tuple[Entry, ...]]:
-    """Every file's versions, oldest first; the last one is current. Raises ArchiveError where the index is broken."""
-    index = archive_dir / INDEX
-    found: dict[str, tuple[Entry, ...]] = {}
-    if not index.is_file():
-        return found
-    for number, line in enumerate(index.read_bytes().splitlines(), 1):
-        try:
-            entry = msgspec.json.decode(line, type=Entry)
-        except msgspec.DecodeError:
-            raise ArchiveError(f"{index}, line {number} is no entry. Restore or remove that line.") from None
-        found[entry.path] = (*found.get(entry.path, ()), entry)
-    return found
-
-
-def object_path(archive_dir: Path, digest: str) -> Path:
-    """Where the archive keeps the bytes with this hash."""
-    return archive_dir / "objects" / digest[:2] / digest
-
-
 def _archive(sessions: Path, archive_dir: Path, expire_days: int, now: float) -> ArchiveReport:
-    known = versions(archive_dir)
+    before = _open_index(archive_dir)
+    known = dict(before)
     counts = dict.fromkeys(("new", "grown", "rewritten", "unchanged", "expiring", "copied_bytes"), 0)
     unreadable: list[str] = []
-    for path in _files(sessions, unreadable):
-        name = os.fsencode(path.relative_to(sessions).as_posix()).decode("utf-8", "backslashreplace")
-        try:
-            fate, entries = _keep(path, name, known.get(name, ()), archive_dir)
-        except _SourceUnreadable as error:
-            unreadable.append(f"{path}: {error}")
-            continue
-        known[name] = entries
-        counts[fate] += 1
-        counts["copied_bytes"] += 0 if fate == "unchanged" else entries[-1].size
-        age_days = (now - entries[-1].mtime / 1e9) / _SECONDS_A_DAY
-        counts["expiring"] += age_days >= expire_days - WARN_DAYS
-    _write_index(archive_dir, known)
-    _remove_unlisted(archive_dir, known)
+    try:
+        files = list(_files(sessions, unreadable))
+        for path, _ in watched(files, [size for _, size in files], "archiving"):
+            name = os.fsencode(path.relative_to(sessions).as_posix()).decode("utf-8", "backslashreplace")
+            try:
+                fate, known[name] = _keep(path, name, known.get(name, ()), archive_dir)
+            except _SourceGone:
+                continue
+            except _SourceUnreadable as error:
+                unreadable.append(f"{path}: {error}")
+                continue
+            entry = known[name][-1]
+            counts[fate] += 1
+            counts["copied_bytes"] += 0 if fate == "unchanged" else entry.size
+            age_days = (now - entry.mtime / 1e9) / _SECONDS_A_DAY
+            counts["expiring"] += age_days >= expire_days - WARN_DAYS
+    finally:  # what was copied before the disk was full, or somebody lost patience, stays
+        _list(archive_dir, sessions, before, known)
     return ArchiveReport(**counts, unreadable=tuple(unreadable))
+
+
+def _list(archive_dir: Path, sessions: Path, before: Known, known: Known) -> None:
+    """Write down what there is now, and then remove what a longer version contains."""
+    _write_index(archive_dir, known)
+    _write_folders(archive_dir, sessions)
+    lay_out(archive_dir, known)
+    _remove_contained(archive_dir, before, known)
+
+
+def _open_index(archive_dir: Path) -> dict[str, tuple[Entry, ...]]:
+    """The versions so far. A new archive gets an empty index at once, so that a missing one is known to be lost."""
+    if not (archive_dir / INDEX).exists():
+        if next(archive_dir.glob("objects/*/*"), None):
+            raise ArchiveError(f"{archive_dir / INDEX} is missing. Restore it, or choose another --archive.")
+        _write_index(archive_dir, {})
+    return versions(archive_dir)
 
 
 class _SourceUnreadable(Exception):
     """One transcript could not be read; the others can."""
 
 
-def _files(sessions: Path, unreadable: list[str]) -> Iterator[Path]:
-    """Regular files below a folder, in order of path. Links are not followed."""
+class _SourceGone(Exception):
+    """One transcript was deleted since its folder was listed."""
+
+
+def _files(sessions: Path, unreadable: list[str]) -> Iterator[tuple[Path, int]]:
+    """Regular files below a folder with their sizes, in order of path. Links are not followed."""
 
     def name_it(error: OSError) -> None:
         unreadable.append(f"{error.filename}: {error.strerror}")
@@ -131,30 +159,38 @@ def _files(sessions: Path, unreadable: list[str]) -> Iterator[Path]:
         folders.sort()
         for name in sorted(names):
             path = Path(folder, name)
-            if path.is_file() and not path.is_symlink():
-                yield path
+            try:
+                facts = path.lstat()
+                if stat.S_ISREG(facts.st_mode):
+                    yield path, facts.st_size
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                name_it(error)
 
 
 def _keep(path: Path, name: str, known: tuple[Entry, ...], archive_dir: Path) -> tuple[str, tuple[Entry, ...]]:
     """What became of a file, and its versions now."""
     try:
         source = path.open("rb")
+    except FileNotFoundError:
+        raise _SourceGone from None
     except OSError as error:
         raise _SourceUnreadable(error.strerror) from None
     last = known[-1] if known else None
     with source:
-        stat = os.fstat(source.fileno())
-        if last and (last.size, last.mtime) == (stat.st_size, stat.st_mtime_ns) and _has(archive_dir, last):
+        facts = os.fstat(source.fileno())
+        if last and (last.size, last.mtime) == (facts.st_size, facts.st_mtime_ns) and _has(archive_dir, last):
             return "unchanged", known
         size, digest, beginning = _copy(source, archive_dir, last.size if last else 0)
-    entry = Entry(name, size, stat.st_mtime_ns, digest)
+    entry = Entry(name, size, facts.st_mtime_ns, digest)
     if last is None:
         return "new", (entry,)
     if digest == last.hash:
         return "unchanged", (*known[:-1], entry)
-    if beginning == last.hash:
-        return "grown", (*known[:-1], entry)
-    return "rewritten", (*known, entry)
+    earlier = known[:-1] if beginning == last.hash else known
+    fate = "rewritten" if earlier is known else "grown"
+    return fate, (*(version for version in earlier if version.hash != digest), entry)
 
 
 def _has(archive_dir: Path, entry: Entry) -> bool:
@@ -170,6 +206,7 @@ def _copy(source: BinaryIO, archive_dir: Path, beginning: int) -> tuple[int, str
             whole.update(chunk)
             size += len(chunk)
             target.write(chunk)
+        os.fchmod(target.fileno(), 0o400)
         _commit(target, object_path(archive_dir, whole.hexdigest()))
     return size, whole.hexdigest(), first.hexdigest()
 
@@ -181,17 +218,36 @@ def _read(source: BinaryIO) -> bytes:
         raise _SourceUnreadable(error.strerror) from None
 
 
-def _write_index(archive_dir: Path, known: dict[str, tuple[Entry, ...]]) -> None:
+def _write_index(archive_dir: Path, known: Known) -> None:
+    lines = (msgspec.json.encode(entry) + b"\n" for name in sorted(known) for entry in known[name])
+    _write(archive_dir, archive_dir / INDEX, lines)
+
+
+def _write_folders(archive_dir: Path, sessions: Path) -> None:
+    """Remember which folder was archived: a build reads the archive of the folder that it is given, and no other."""
+    before = archived_folders(archive_dir)
+    folders = before | {str(sessions.resolve())}
+    if folders != before:
+        _write(archive_dir, archive_dir / FOLDERS, [msgspec.json.encode(sorted(folders))])
+
+
+def _write(archive_dir: Path, place: Path, content: Iterable[bytes]) -> None:
     with _temporary(archive_dir) as target:
-        for name in sorted(known):
-            target.writelines(msgspec.json.encode(entry) + b"\n" for entry in known[name])
-        _commit(target, archive_dir / INDEX)
+        target.writelines(content)
+        _commit(target, place)
+
+
+def _remove_contained(archive_dir: Path, before: Known, known: Known) -> None:
+    """Remove the objects that a longer version contains, and what a killed run left, once the index is written."""
+    old, new = ({entry.hash for entries in of.values() for entry in entries} for of in (before, known))
+    for path in [*(object_path(archive_dir, digest) for digest in old - new), *archive_dir.glob(TEMPORARY + "*")]:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager
 def _temporary(archive_dir: Path) -> Iterator[IO[bytes]]:
     """A file that only its owner can read, and that is gone afterwards unless it was committed."""
-    with NamedTemporaryFile(dir=archive_dir, prefix=_TEMPORARY, delete=False) as target:
+    with NamedTemporaryFile(dir=archive_dir, prefix=TEMPORARY, delete=False) as target:
         try:
             yield target
         finally:
@@ -205,14 +261,6 @@ def _commit(target: IO[bytes], place: Path) -> None:
     Path(target.name).replace(place)
 
 
-def _remove_unlisted(archive_dir: Path, known: dict[str, tuple[Entry, ...]]) -> None:
-    """Remove the objects that a longer version contains, and what a killed run left, once the index is written."""
-    listed = {entry.hash for entries in known.values() for entry in entries}
-    for path in [*archive_dir.glob("objects/??/" + "?" * _HEX), *archive_dir.glob(_TEMPORARY + "*")]:
-        if path.name not in listed:
-            path.unlink()
-
-
 @contextmanager
 def _locked(archive_dir: Path) -> Iterator[None]:
     """One run at a time; a second one waits."""
@@ -221,34 +269,3 @@ def _locked(archive_dir: Path) -> Iterator[None]:
     with (archive_dir / _LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """The command line. 1 where something could not be read or written, with the reason on stderr."""
-    parser = argparse.ArgumentParser(prog="python -m data.extract.archive", description=__doc__)
-    parser.add_argument("--sessions", type=Path, default=Path("~/.claude/projects"), help="folder with transcripts")
-    parser.add_argument("--archive", type=Path, default=Path("output/archive"), help="folder that keeps them")
-    parser.add_argument("--expire-days", type=int, default=EXPIRE_DAYS, help="the agent's cleanupPeriodDays")
-    options = parser.parse_args(arguments)
-    try:
-        report = archive(options.sessions.expanduser(), options.archive.expanduser(), options.expire_days)
-    except ArchiveError as error:
-        print(error, file=sys.stderr)
-        return 1
-    for problem in report.unreadable:
-        print(f"{problem}. Correct its permissions and run again.", file=sys.stderr)
-    print(summary(report))
-    return 1 if report.unreadable else 0
-
-
-def summary(report: ArchiveReport) -> str:
-    """The run in one line."""
-    fates = ("new", "grown", "rewritten", "unchanged")
-    total = sum(getattr(report, fate) for fate in fates)
-    parts = ", ".join(f"{getattr(report, fate)} {fate}" for fate in fates)
-    size = report.copied_bytes / 1e6
-    return f"archived {total} files ({parts}; {size:.1f} MB copied); {report.expiring} expire within {WARN_DAYS} days"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

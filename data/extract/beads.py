@@ -35,13 +35,13 @@ ASKED = {
 _SKIPPED_FOLDERS = {".git", "node_modules", ".venv"}
 _WISP_ID = re.compile(r"-(?:wisp|mol|cv)-")
 _PATROL_TITLE = re.compile(r"\W*(?:digest|handoff|wisp|mol-[\w-]+|merge): ", re.IGNORECASE)
-_NOISE = re.compile(
+NOISE = re.compile(
     r"\W*(?:patrol|wisp|digest|squash|burn|cycle \d|heartbeat|hand(?:ed )?off|session (?:end|complet|cycl)"
     r"|auto-?clos|triage|event|telemetry|nothing to do|no action|stale hook|all (?:clear|healthy|green)"
     r"|clean(?:ed)? ?up:)",
     re.IGNORECASE,
 )
-_REJECTED = re.compile(
+REJECTED = re.compile(
     r"\W*(?:reject|won'?t ?fix|wontfix|not? (?:a bug|needed|planned|reproduc|longer)|dup(?:e|licate)?\b"
     r"|stale\b|obsolete|supersede|invalid|abandon|cancel|by design|moot\b|burned: polecat nuked)",
     re.IGNORECASE,
@@ -69,7 +69,7 @@ def units(path: Path, role: str) -> Iterator[Unit]:
     """One unit: clones of a rig hold the same issues, so all files of a source are read together."""
     if not path.exists():
         raise SourceError(f"{path} does not exist. Give an issues.jsonl or a folder with one, or remove the source.")
-    files = tuple(sorted(_issue_files(path))) if path.is_dir() else (path,)
+    files = tuple(sorted(issue_files(path))) if path.is_dir() else (path,)
     if not files:
         raise SourceError(f"{path} holds no issues.jsonl. Give a folder with .beads in it, or remove the source.")
     yield sized("beads", path.name, files, role)
@@ -80,7 +80,7 @@ def read(unit: Unit) -> Iterator[Conversation | Drop]:
     seen: set[str] = set()
     for name in unit.files:
         path, made = Path(name), 0
-        reopened = _reopened(path.with_name("events.jsonl"))
+        reopened = reopened_in(path.with_name("events.jsonl"))
         for item in read_objects(path, STAGE):
             outcome = item if isinstance(item, Drop) else _judge(item, path, unit.role, seen, reopened)
             made += isinstance(outcome, Conversation)
@@ -94,26 +94,26 @@ def why_drop(issue: dict[str, Any]) -> Reason | None:
     checks = (
         (Reason.NOT_AN_ISSUE, not text_of(issue.get("id")) or not text_of(issue.get("title"))),
         (Reason.DELETED, issue.get("status") == "tombstone"),
-        (Reason.WISP, _is_wisp(issue)),
+        (Reason.WISP, is_wisp(issue)),
         (Reason.NOT_WORK, text_of(issue.get("issue_type")) not in ASKED),
         (Reason.NOT_CLOSED, issue.get("status") != "closed"),
         (Reason.NO_CLOSE_REASON, not reason),
-        (Reason.REJECTED, bool(_REJECTED.match(reason))),
-        (Reason.NOISE, bool(_NOISE.match(reason) or _PATROL_TITLE.match(text_of(issue.get("title"))))),
+        (Reason.REJECTED, bool(REJECTED.match(reason))),
+        (Reason.NOISE, bool(NOISE.match(reason) or _PATROL_TITLE.match(text_of(issue.get("title"))))),
         (Reason.SHORT_CLOSE_REASON, len(reason) <= MIN_REASON),
         (Reason.SHORT_DESCRIPTION, len(text_of(issue.get("description"))) <= MIN_DESCRIPTION),
     )
     return next((why for why, holds in checks if holds), None)
 
 
-def _issue_files(folder: Path) -> Iterator[Path]:
+def issue_files(folder: Path) -> Iterator[Path]:
     for where, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if name not in _SKIPPED_FOLDERS]
         if "issues.jsonl" in files:
             yield Path(where) / "issues.jsonl"
 
 
-def _reopened(events: Path) -> frozenset[str]:
+def reopened_in(events: Path) -> frozenset[str]:
     """The issues that a backup's event log says were opened again after they had been closed."""
     if not events.is_file():
         return frozenset()
@@ -149,7 +149,7 @@ def _answer(issue: dict[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
-def _is_wisp(issue: dict[str, Any]) -> bool:
+def is_wisp(issue: dict[str, Any]) -> bool:
     """Wisps are beads that live for one patrol; the tracked file omits the fields, the backup has 0 or ""."""
     marked = any(issue.get(field) for field in ("ephemeral", "wisp_type", "mol_type"))
     return marked or bool(_WISP_ID.search(text_of(issue.get("id"))))

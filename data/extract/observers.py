@@ -17,6 +17,7 @@ import msgspec
 
 from data.extract.jsonl import Line, read_objects, set_aside, text_of, used
 from data.extract.knowledge import located, pair
+from data.extract.library import NOTHING, Archived
 from data.extract.observation import (
     Example,
     Unfit,
@@ -55,17 +56,20 @@ class Reply(msgspec.Struct, frozen=True):
     time: str
 
 
-def units(path: Path, role: str) -> Iterator[Unit]:
-    """One unit for each observer session; a folder without observers gives none."""
-    if not path.is_dir():
+def units(path: Path, role: str, archived: Archived = NOTHING) -> Iterator[Unit]:
+    """One unit for each observer session, archived files included; a folder without observers gives none."""
+    if not path.is_dir() and not archived.files:
         raise SourceError(f"{path} is not a folder. Give the projects folder of the agent, or remove the source.")
+    sessions: dict[tuple[str, str], list[Path]] = {}
+    for file in [*_transcripts(path), *archived.pick(_transcripts)]:
+        sessions.setdefault((file.parent.name, file.name.partition(".")[0]), []).append(file)
+    for (folder, name), files in sorted(sessions.items()):
+        yield sized("observers", f"{folder}/{name}", tuple(files), role)
+
+
+def _transcripts(path: Path) -> list[Path]:
     folders = [path] if path.name.endswith(FOLDER) else sorted(path.glob(f"*{FOLDER}"))
-    for folder in folders:
-        sessions: dict[str, list[Path]] = {}
-        for file in sorted(folder.glob("*.jsonl")):
-            sessions.setdefault(file.name.partition(".")[0], []).append(file)
-        for name, files in sessions.items():
-            yield sized("observers", f"{folder.name}/{name}", tuple(files), role)
+    return [file for folder in folders for file in sorted(folder.glob("*.jsonl"))]
 
 
 def read(unit: Unit) -> Iterator[Conversation | Drop]:

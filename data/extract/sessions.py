@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from data import lenient_json
+from data.extract.forgetting import remembered
+from data.extract.glance import Glance, Look, look_at_all, sharing
 from data.extract.history import epochs, live_paths, threads, union
+from data.extract.library import NOTHING, Archived
 from data.extract.queue import delivered, inject
 from data.extract.results import agent_calls
 from data.extract.transcript import STAGE, Line, Reason, Record, read_records
@@ -35,58 +37,57 @@ from data.stage import LedgerImbalance
 OBSERVER_SUFFIX = "observer-sessions"
 JOURNAL = "journal.jsonl"  # a workflow's own log, beside the transcripts of its subagents
 NO_RESULT = "[No result of this call was recorded.]"
-# Copies can have new record and session ids; the ids of the API's messages stay.
-_IDENTITY = re.compile(rb'"(?:uuid|sessionId)":\s?"[^"]{1,64}"|"id":\s?"msg_[^"]{1,64}"')
 
 
-def units(folder: Path, role: str = "") -> Iterator[Unit]:
+def units(folder: Path, role: str = "", look: Look = look_at_all, archived: Archived = NOTHING) -> Iterator[Unit]:
     """Groups of transcripts under a projects folder, each to be read together, in a stable order.
 
-    A session can stand in two projects, when its folder was moved or it was resumed elsewhere: all are grouped at once.
+    A session can stand in two projects, when its folder was moved or it was resumed elsewhere, or in part in the
+    archive alone: all are grouped at once.
 
     Raises SourceError where the folder is missing.
     """
-    if not folder.is_dir():
+    if not folder.is_dir() and not archived.files:
         raise SourceError(f"{folder} is not a folder. Give the folder with your transcripts: --sessions DIR.")
-    projects = [p for p in (folder, *folder.iterdir()) if p.is_dir() and not p.name.endswith(OBSERVER_SUFFIX)]
+    files = sorted([*transcripts(folder), *archived.pick(transcripts)])
+    stored = {project: sorted(project.glob("*/tool-results/*")) for project in {_project(path) for path in files}}
+    for family in families(files, look(files)):
+        projects = dict.fromkeys(map(_project, family))
+        yield sized("sessions", family[0].stem, family, role, [path for p in projects for path in stored[p]])
+
+
+def transcripts(folder: Path) -> list[Path]:
+    """Every transcript under a projects folder, of sessions and of their subagents."""
+    if not folder.is_dir():
+        return []
+    projects = [folder, *(p for p in folder.iterdir() if p.is_dir() and not p.name.endswith(OBSERVER_SUFFIX))]
     found = (path for p in projects for pattern in ("*.jsonl", "*/subagents/**/*.jsonl") for path in p.glob(pattern))
-    files = sorted({path for path in found if path.name != JOURNAL})
-    for family in families(files):
-        yield sized("sessions", family[0].stem, family, role)
+    return sorted({path for path in found if path.name != JOURNAL})
 
 
-def families(files: Sequence[Path]) -> list[tuple[Path, ...]]:
+def _project(path: Path) -> Path:
+    """The project folder of a transcript: subagents stand deeper."""
+    parts = path.parts
+    return Path(*parts[: parts.index("subagents") - 1]) if "subagents" in parts else path.parent
+
+
+def families(files: Sequence[Path], glances: Sequence[Glance]) -> list[tuple[Path, ...]]:
     """Files that share a record, a session or a message id, directly or through others, together."""
-    leader: dict[Path, Path] = {path: path for path in files}
-    owner: dict[bytes, Path] = {}
+    leader = list(range(len(files)))
 
-    def find(path: Path) -> Path:
-        while leader[path] != path:
-            leader[path] = leader[leader[path]]
-            path = leader[path]
-        return path
+    def find(index: int) -> int:
+        while leader[index] != index:
+            leader[index] = leader[leader[index]]
+            index = leader[index]
+        return index
 
-    for path in files:
-        for identity in _identities(path):
-            first = owner.setdefault(identity, path)
-            one, other = sorted((find(first), find(path)))
-            leader[other] = one
-    groups: dict[Path, list[Path]] = {}
-    for path in files:
-        groups.setdefault(find(path), []).append(path)
+    for one, other in sharing([glance.identities for glance in glances]):
+        first, second = sorted((find(one), find(other)))
+        leader[second] = first
+    groups: dict[int, list[Path]] = {}
+    for index, path in enumerate(files):
+        groups.setdefault(find(index), []).append(path)
     return [tuple(group) for group in groups.values()]
-
-
-def _identities(path: Path) -> set[bytes]:
-    """The record, session and message ids in a file. An unreadable file has none; reading it will name it."""
-    found: set[bytes] = set()
-    try:
-        with path.open("rb") as lines:
-            for line in lines:
-                found.update(_IDENTITY.findall(line))
-    except OSError:
-        pass
-    return found
 
 
 def read(unit: Unit) -> Iterator[Conversation | Drop]:
@@ -105,6 +106,7 @@ def read(unit: Unit) -> Iterator[Conversation | Drop]:
         files.append(records)
     kept = union(files)
     group = next((r.line.session_id for r in kept if r.line.session_id), unit.name)
+    kept = remembered(kept, files, unit.forgotten)
     started_by = agent_calls(kept)
     for name, records in threads(kept).items():
         yield from _Thread(name, group, started_by.get(name, ""), records).outcomes()
@@ -268,9 +270,9 @@ def _call(node: Node, call_id: str) -> ToolCall:
     block = next(b for b in node.blocks if b.type == "tool_use" and b.id == call_id)
     raw = bytes(block.input)
     try:
-        arguments = json.loads(raw) if raw else {}
-    except (ValueError, RecursionError):
+        arguments = lenient_json.loads(raw) if raw else {}
+    except ValueError:
         arguments = {}
     if not isinstance(arguments, dict):
         arguments = {"input": arguments}
-    return ToolCall(call_id, block.name or "", json.dumps(arguments, ensure_ascii=False))
+    return ToolCall(call_id, block.name or "", lenient_json.dumps(arguments))

@@ -7,7 +7,7 @@ agent is set aside as foreign. Field meanings were measured on real transcripts 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ class Reason(StrEnum):
     ORPHAN_RESULT = "result without its call"
     NO_REPLY = "epoch without a reply"
     WARMUP = "subagent warm-up"
+    FORGOTTEN = "forgotten on request"
 
 
 class Line(msgspec.Struct, rename="camel", gc=False):
@@ -69,11 +70,10 @@ class Line(msgspec.Struct, rename="camel", gc=False):
     data: msgspec.Raw = msgspec.Raw()
     attachment: msgspec.Raw = msgspec.Raw()
     compact_metadata: Any = None
-    message: msgspec.Raw = msgspec.Raw()
     tool_use_result: msgspec.Raw = msgspec.Raw()
 
 
-class Block(msgspec.Struct):
+class Block(msgspec.Struct, gc=False):
     """One content block of an API message, of any type."""
 
     type: str = ""
@@ -87,13 +87,19 @@ class Block(msgspec.Struct):
     is_error: bool | None = None
 
 
-class ApiMessage(msgspec.Struct):
+class ApiMessage(msgspec.Struct, gc=False):
     id: str | None = None
     model: str | None = None
     content: str | list[Block] | None = None
 
 
-class Record(msgspec.Struct):
+class _Usual(Line, rename="camel", gc=False):
+    """A record whose message has the shape that nearly all have: one pass decodes both."""
+
+    message: ApiMessage | None = None
+
+
+class Record(msgspec.Struct, gc=False):
     """A line with its place. `before` is the uuid of the record before it in its file; `fate` is filled later."""
 
     line: Line
@@ -107,8 +113,8 @@ class Record(msgspec.Struct):
     model: str = ""
 
 
+_USUAL = msgspec.json.Decoder(_Usual)
 _LINES = msgspec.json.Decoder(Line)
-_MESSAGES = msgspec.json.Decoder(ApiMessage)
 _GLUE = json.JSONDecoder()
 
 
@@ -121,33 +127,42 @@ def read_records(path: Path) -> Iterator[Record | Drop]:
         yield _drop(Reason.UNREADABLE, path, 0, error.strerror or "")
 
 
-def _records(path: Path, lines: Iterator[bytes]) -> Iterator[Record | Drop]:
-    before = None
+def _records(path: Path, lines: Iterable[bytes]) -> Iterator[Record | Drop]:
+    before, file = None, str(path)
     for number, raw in enumerate(lines, start=1):
-        if not raw.strip():
-            continue
         try:
-            decoded = decode_line(raw)
-        except ValueError as error:
-            if number == 1 and (foreign := _foreign(path)):
-                yield foreign
-                return
-            yield _drop(Reason.MALFORMED, path, number, str(error))
-            continue
+            decoded: Sequence[Line] = (_USUAL.decode(raw),)
+        except (msgspec.MsgspecError, RecursionError):
+            if raw.isspace():
+                continue
+            try:
+                decoded = decode_line(raw)
+            except ValueError as error:
+                if number == 1 and (foreign := _foreign(path)):
+                    yield foreign
+                    return
+                yield _drop(Reason.MALFORMED, path, number, str(error))
+                continue
         for line in decoded:
-            record = _with_message(Record(line, str(path), number, before))
-            yield record
+            yield _with_message(Record(line, file, number, before))
             before = line.uuid or before
 
 
 def decode_line(raw: bytes) -> list[Line]:
     """The objects on one line, usually one. Raises ValueError where any part of it is not a record."""
     try:
-        return [_LINES.decode(raw)]
+        return [_decode(raw)]
     except msgspec.ValidationError:
         raise
     except (msgspec.DecodeError, RecursionError):
-        return [_LINES.decode(piece) for piece in _unglue(raw)]
+        return [_decode(piece) for piece in _unglue(raw)]
+
+
+def _decode(raw: bytes) -> Line:
+    try:
+        return _USUAL.decode(raw)
+    except msgspec.ValidationError:
+        return _LINES.decode(raw)  # a message of another shape is no message; the record counts all the same
 
 
 def _unglue(raw: bytes) -> list[bytes]:
@@ -166,17 +181,13 @@ def _unglue(raw: bytes) -> list[bytes]:
 
 
 def _with_message(record: Record) -> Record:
-    """Decode the API message of a user or assistant record; content of an unexpected shape becomes no blocks."""
+    """The record with the blocks of its API message, if it is a user's or an assistant's."""
     line = record.line
-    if line.type not in ("user", "assistant") or not bytes(line.message):
-        return record
-    try:
-        message = _MESSAGES.decode(line.message)
-    except msgspec.MsgspecError:
+    message = line.message if isinstance(line, _Usual) else None
+    if message is None or line.type not in ("user", "assistant"):
         return record
     content = message.content
     record.blocks = [Block("text", text=content)] if isinstance(content, str) else content or []
-    line.message = msgspec.Raw()
     # toolUseResult repeats whole files; the reader needs the text of persisted outputs and the ids of subagents.
     if b'"agentId"' not in bytes(line.tool_use_result) and not any(map(_is_persisted, record.blocks)):
         line.tool_use_result = msgspec.Raw()

@@ -6,6 +6,7 @@ workers can read them in any order.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -18,16 +19,28 @@ class SourceError(Exception):
 
 
 class Unit(msgspec.Struct, frozen=True):
-    """Files that must be read together. `role` is the source's configured role, if any; `bytes` their total size."""
+    """Files that must be read together. `role` is the source's configured role, if any; `bytes` their total size.
+
+    `beside` are files that reading these may open as well, such as outputs that were stored apart. What stands in
+    `forgotten` sessions is set aside.
+    """
 
     kind: SourceKind
     name: str
     files: tuple[str, ...]
     bytes: int = 0
     role: str = ""
+    beside: tuple[str, ...] = ()
+    forgotten: frozenset[str] = frozenset()
 
 
-def sized(kind: SourceKind, name: str, files: tuple[Path, ...], role: str = "") -> Unit:
+def sized(kind: SourceKind, name: str, files: tuple[Path, ...], role: str = "", beside: Iterable[Path] = ()) -> Unit:
     """A unit with its size. A file that vanished meanwhile counts as empty; reading it will name it."""
-    total = sum(path.stat().st_size for path in files if path.is_file())
-    return Unit(kind, name, tuple(map(str, files)), total, role)
+    return Unit(kind, name, tuple(map(str, files)), sum(map(_size, files)), role, tuple(map(str, beside)))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

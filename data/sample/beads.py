@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
+import msgspec
+
 from data.sample.transcript import Row, encode_rows
 from data.sample.words import NAMES, RIGS, bead_id, bead_title
 
@@ -18,10 +20,11 @@ DESCRIPTION = (
     "Found so far: both read the same file before either has written to it, so the later one wins. "
     "Affects src/{module}.py."
 )
+BARE = ("closed", "Closed")
 REASONS: Sequence[tuple[str, str | None]] = (
     ("closed", MERGED),
     ("closed", "merged as 4f2a91c"),
-    ("closed", "Closed"),
+    BARE,
     ("closed", "wontfix: nobody uses it any more"),
     ("closed", "duplicate of another bead"),
     ("open", None),
@@ -38,7 +41,17 @@ def write_beads(rng: Random, mentioned: Sequence[str]) -> bytes:
         fresh = bead_id(rng, rng.choice(tuple(RIGS)))
         ids += [fresh] if fresh not in ids else []
     work = [work_item(rng, bead, *REASONS[i % len(REASONS)]) for i, bead in enumerate(ids)]
-    return encode_rows([*work, *records_of_the_town(rng, ids[0])])
+    return encode_rows([*work, *records_of_the_town(rng, ids[REASONS.index(BARE)])])
+
+
+def write_events(issues: bytes) -> bytes:
+    """The event log beside the file: the second bead that was merged had to be opened again."""
+    merged = [
+        bead["id"] for bead in map(msgspec.json.decode, issues.splitlines()) if bead.get("close_reason") == MERGED
+    ]
+    when = datetime(2026, 2, 9, 8, tzinfo=UTC).isoformat()
+    kinds = ((merged[0], "closed"), (merged[1], "closed"), (merged[1], "reopened"), (merged[1], "closed"))
+    return encode_rows([{"issue_id": bead, "event_type": kind, "created_at": when} for bead, kind in kinds])
 
 
 def work_item(rng: Random, bead: str, status: str, reason: str | None) -> Row:
@@ -80,6 +93,7 @@ def records_of_the_town(rng: Random, source: str) -> Iterator[dict[str, Any]]:
     merge = {
         "id": "pe-mr-1",
         "title": f"Merge {source}",
+        "description": f"branch: polecat/{NAMES[0]}/{source}\ntarget: main\nsource_issue: {source}\nretry_count: 0",
         "issue_type": "merge-request",
         "owner": "overseer@example.com",
     }

@@ -13,13 +13,14 @@ from typing import Final
 
 import msgspec
 
-from data.sample import odd_agents, odd_calls, odd_context, odd_files, odd_humans, odd_results, odd_turns
-from data.sample.beads import write_beads
+from data.sample import odd_agents, odd_calls, odd_context, odd_files, odd_humans, odd_outcomes, odd_results, odd_turns
+from data.sample.beads import write_beads, write_events
 from data.sample.dialogue import perform_some
 from data.sample.observers import observer_session
 from data.sample.oddity import Act, Files, Oddity, Rewrite
 from data.sample.opening import open_session
 from data.sample.people import DEVELOPER, hire
+from data.sample.quiet import QUIET
 from data.sample.transcript import Transcript, encode_rows
 
 SESSIONS: Final = 150
@@ -30,6 +31,7 @@ ODDITIES: Final[tuple[Oddity, ...]] = (
     *odd_context.ACTS,
     *odd_turns.ACTS,
     *odd_humans.ACTS,
+    *odd_outcomes.ACTS,
     *odd_agents.ACTS,
     *odd_files.REWRITES,
 )
@@ -141,8 +143,18 @@ def add_observers(seed: int, files: dict[str, bytes]) -> Entry:
     return entries[0]
 
 
+def add_quiet_sessions(seed: int, files: dict[str, bytes]) -> Iterator[tuple[str, Entry]]:
+    """The sessions in which next to nothing happens; yield a name and an index entry for each."""
+    must = "Learn nothing from what found nothing; keep what was done about something."
+    for play, role in QUIET:
+        t = begin(Random(f"{seed}/{play.__name__}/{role}"), role)
+        play(t)
+        files[t.path] = encode_rows(t.rows)
+        yield f"{role}_{play.__name__}", Entry(t.session, role, t.path, (), must)
+
+
 def build_town(sessions: int = SESSIONS, seed: int = SEED) -> Town:
-    """The town of that many played sessions; forks, duplicates, copies and observers come on top.
+    """The town of that many played sessions; forks, duplicates, copies, quiet sessions and observers come on top.
 
     Raises ValueError when there are fewer sessions than oddities to show.
     """
@@ -150,10 +162,12 @@ def build_town(sessions: int = SESSIONS, seed: int = SEED) -> Town:
         raise ValueError(f"a town needs at least {FEWEST_SESSIONS} sessions to show every oddity")
     files: dict[str, bytes] = {}
     oddities = dict(play_town(sessions, seed, files))
+    oddities |= add_quiet_sessions(seed, files)
     oddities["observer_session"] = add_observers(seed, files)
     mentioned = {match.decode() for text in files.values() for match in WORKED_ON.findall(text)}
     beads = write_beads(Random(f"{seed}/beads"), sorted(mentioned))
     files["beads/issues.jsonl"] = beads
+    files["beads/events.jsonl"] = write_events(beads)
     must = "Read the issues as a source of their own; a session finds its bead by the id in its text."
     oddities["beads_file"] = Entry("", "", "beads/issues.jsonl", (), must)
     files["oddities.json"] = msgspec.json.format(msgspec.json.encode(oddities)) + b"\n"

@@ -1,18 +1,22 @@
-"""The only place that knows the ShareGPT row: a window becomes one JSON line for Axolotl.
+"""The only place that knows the two forms of a row: a window becomes one JSON line for Axolotl.
 
-Every row and every message has the same keys with the same JSON types, because a loader fixes the types by the
-first 10 MB of a file.
+Every row has the same keys with the same JSON types, because a loader fixes the types by the first 10 MB of a file
+and stops at a later row of another type. What varies in a native row (messages with calls or without, arguments) is
+therefore JSON inside a string, which Axolotl reads as well.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Literal
 
 import msgspec
 
-from data.record import Assistant, Conversation, Message, System, replies, weigh
+from data.config import ToolFormat
+from data.native import messages_of
+from data.record import Assistant, Conversation, Message, Quality, System, replies, weigh
 from data.render import render_human, render_reply, render_system
 
 Speaker = Literal["system", "human", "gpt"]
@@ -32,6 +36,7 @@ class Metadata(msgspec.Struct, frozen=True):
     session_id: str
     source: str
     quality_score: float
+    quality_parts: Quality
     trained_ids: tuple[str, ...]
     tokens: int
     trained_tokens: int
@@ -42,21 +47,44 @@ class Row(msgspec.Struct, frozen=True):
     metadata: Metadata
 
 
-def to_row(window: Conversation) -> Row:
+class NativeRow(msgspec.Struct, frozen=True):
+    """`messages` and `tools` are JSON lists as text."""
+
+    messages: str
+    tools: str
+    metadata: Metadata
+
+
+def format_row(window: Conversation, tool_format: ToolFormat) -> Row | NativeRow:
     """The row of a window that begins with its system message."""
+    return to_row(window) if tool_format == "xml" else to_native_row(window)
+
+
+def to_row(window: Conversation) -> Row:
+    """A window with calls and results as tagged text."""
+    turns = tuple(_turn(list(part)) for _, part in groupby(window.messages, _speaker))
+    return Row(turns, _metadata(window))
+
+
+def to_native_row(window: Conversation) -> NativeRow:
+    """A window with calls, results and tools as the base model's chat template takes them."""
+    messages = json.dumps(list(messages_of(window.messages)), ensure_ascii=False)
+    tools = next((m.tools for m in window.messages if isinstance(m, System)), "")
+    return NativeRow(messages, tools or "[]", _metadata(window))
+
+
+def _metadata(window: Conversation) -> Metadata:
     trained = list(replies(window))
-    return Row(
-        conversations=tuple(_turn(list(part)) for _, part in groupby(window.messages, _speaker)),
-        metadata=Metadata(
-            id=window.id,
-            role=window.role,
-            session_id=window.origin.session,
-            source=window.origin.source,
-            quality_score=window.quality,
-            trained_ids=tuple(reply.id for reply in trained),
-            tokens=window.tokens,
-            trained_tokens=weigh(trained).tokens,
-        ),
+    return Metadata(
+        id=window.id,
+        role=window.role,
+        session_id=window.origin.session,
+        source=window.origin.source,
+        quality_score=window.quality,
+        quality_parts=window.parts,
+        trained_ids=tuple(reply.id for reply in trained),
+        tokens=window.tokens,
+        trained_tokens=weigh(trained).tokens,
     )
 
 

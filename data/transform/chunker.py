@@ -13,7 +13,9 @@ from enum import StrEnum
 import msgspec
 from msgspec.structs import replace
 
-from data.config import RoleConfig, WindowConfig
+from data.config import PromptsConfig, RoleConfig, WindowConfig
+from data.forms import Form
+from data.prompts import choose_prompt
 from data.record import (
     Assistant,
     Conversation,
@@ -26,14 +28,17 @@ from data.record import (
     noted,
     weigh,
 )
-from data.render import render_human, render_reply, render_system
 from data.stage import Stage
 from data.tokens import TokenCounter
 
 STAGE = "windows"
 LEFT_OUT = "[The steps of this turn before the next reply are left out.]"
 NO_START = "[The start of this session was not recorded.]"
+_TOOLS_SHARE = 4  # of a window at most this part goes to schemas; twelve tools with all their arguments take as much
 _LEAST_OPENING = 48  # tokens; less of an opening says nothing
+
+
+_COMPACT = PromptsConfig()
 
 
 class Reason(StrEnum):
@@ -63,16 +68,19 @@ class Exchange(msgspec.Struct, frozen=True):
         return any(isinstance(message, Tool) for message in self.human)
 
 
-def chunker(config: WindowConfig, roles: Mapping[str, RoleConfig], counter: TokenCounter) -> Stage:
+def chunker(
+    config: WindowConfig, roles: Mapping[str, RoleConfig], form: Form, prompts: PromptsConfig = _COMPACT
+) -> Stage:
     """A stage that yields the windows of a conversation, and a drop for each reply that fits in none."""
 
     def chunk(conversation: Conversation) -> Iterator[Conversation | Drop]:
-        system = System(roles.get(conversation.role, roles["unknown"]).system)
-        messages, cuts = fit_texts(conversation.messages, config, counter)
-        exchanges = measure(pair_up(messages), counter)
+        prompt = choose_prompt(roles.get(conversation.role, roles["unknown"]), prompts, conversation.id)
+        system = System(prompt, form.tools(conversation.messages, config.max_tokens // _TOOLS_SHARE))
+        messages, cuts = fit_texts(conversation.messages, config, form.counter)
+        exchanges = measure(pair_up(messages), form)
         exchanges, drops = _settle(conversation, exchanges)
         yield from drops
-        fitter = _Fitter(config, counter, exchanges, counter.count(render_system(system)))
+        fitter = _Fitter(config, form, exchanges, form.counter.count(form.system(system)))
         shown = noted(conversation, STAGE, "text cut in the middle", cuts)
         for number, window in enumerate(fitter.windows()):
             if isinstance(window, Drop):
@@ -92,21 +100,26 @@ def chunker(config: WindowConfig, roles: Mapping[str, RoleConfig], counter: Toke
 
 def fit_texts(messages: Sequence[Message], config: WindowConfig, counter: TokenCounter) -> tuple[list[Message], int]:
     """The messages with long results and long human texts cut, and how many were."""
-    budgets: dict[int, list[int]] = {}
+    budgets = _budgets(messages, config)
+    fitted, cuts = list(messages), 0
+    texts = [messages[i].text for i in budgets]
+    for i, before, after in zip(budgets, texts, counter.cut_middle(texts, tuple(budgets.values())), strict=True):
+        if after is not before:
+            fitted[i] = replace(messages[i], text=after)
+            cuts += 1
+    return fitted, cuts
+
+
+def _budgets(messages: Sequence[Message], config: WindowConfig) -> dict[int, int]:
+    """The tokens that each text on the human side may have, by its place."""
+    budgets: dict[int, int] = {}
     for index, message in enumerate(messages):
         if isinstance(message, User):
-            budgets.setdefault(config.human_tokens, []).append(index)
+            budgets[index] = config.human_tokens
         elif isinstance(message, Tool):
             share = max(config.step_tokens // _siblings(messages, index), 2 * _LEAST_OPENING)
-            budgets.setdefault(min(config.result_tokens, share), []).append(index)
-    fitted, cuts = list(messages), 0
-    for budget, indices in budgets.items():
-        texts = [messages[i].text for i in indices]
-        for i, before, after in zip(indices, texts, counter.cut_middle(texts, budget), strict=True):
-            if after is not before:
-                fitted[i] = replace(messages[i], text=after)
-                cuts += 1
-    return fitted, cuts
+            budgets[index] = min(config.result_tokens, share)
+    return budgets
 
 
 def _siblings(messages: Sequence[Message], index: int) -> int:
@@ -138,18 +151,14 @@ def pair_up(messages: Sequence[Message]) -> list[Exchange]:
     return exchanges
 
 
-def reply_value(exchange: Exchange) -> str:
-    return "\n\n".join(value for value in map(render_reply, exchange.replies) if value)
-
-
-def measure(exchanges: Sequence[Exchange], counter: TokenCounter) -> list[Exchange]:
+def measure(exchanges: Sequence[Exchange], form: Form) -> list[Exchange]:
     """The exchanges with the exact sizes of their values; a reply's tokens include its end of turn."""
-    values = [value for e in exchanges for value in (render_human(e.human), reply_value(e))]
-    sizes = counter.counts(values)
+    values = [value for e in exchanges for value in (form.human(e.human), form.reply(e.replies))]
+    sizes = form.counter.counts(values)
     measured = []
     for exchange, human, reply in zip(exchanges, sizes[::2], sizes[1::2], strict=True):
         first, *rest = exchange.replies
-        counted = replace(first, tokens=reply + counter.frame.end_of_turn)
+        counted = replace(first, tokens=reply + form.loss_offset)
         measured.append(replace(exchange, replies=(counted, *rest), human_tokens=human, reply_tokens=reply))
     return measured
 
@@ -178,14 +187,15 @@ def _drop_replies(subject: str, reason: Reason, lost: Sequence[Assistant]) -> Dr
 class _Fitter:
     """Lays windows over the exchanges of one conversation."""
 
-    def __init__(
-        self, config: WindowConfig, counter: TokenCounter, exchanges: list[Exchange], system_tokens: int
-    ) -> None:
+    def __init__(self, config: WindowConfig, form: Form, exchanges: list[Exchange], system_tokens: int) -> None:
         self.config = config
-        self.counter = counter
+        self.form = form
         self.exchanges = exchanges
-        self.room = config.max_tokens - counter.frame.opening - system_tokens
-        self.openings: dict[tuple[int, int], tuple[User, int]] = {}
+        self.room = config.max_tokens - form.opening - system_tokens
+        self.openings: dict[tuple[int, int, bool], tuple[User, int]] = {}
+        # Most windows that start inside a turn take these; one batch costs less than a call for each.
+        turns = dict.fromkeys(e.turn for i, e in enumerate(exchanges) if e.turn != i)
+        self._prepare_openings([(turn, config.opening_tokens, True) for turn in turns])
 
     def windows(self) -> Iterator[tuple[list[Message], int] | Drop]:
         """The messages and tokens of each window, in order, and a drop for each reply that fits in none."""
@@ -210,7 +220,7 @@ class _Fitter:
 
     def _cost(self, at: int) -> int:
         exchange = self.exchanges[at]
-        return exchange.human_tokens + exchange.reply_tokens + self.counter.frame.exchange
+        return exchange.human_tokens + exchange.reply_tokens + self.form.exchange
 
     def _opening_tokens(self, start: int, at: int) -> int:
         return self._opening(start)[1] if self._needs_opening(start, at) else self.exchanges[start].human_tokens
@@ -224,14 +234,24 @@ class _Fitter:
     def _opening(self, start: int) -> tuple[User, int]:
         """The words that opened the turn, cut to what there is room for, and their size."""
         turn = self.exchanges[start].turn
-        budget = min(self.config.opening_tokens, self._human_room(start))
-        if (turn, budget) not in self.openings:
-            words = [m for m in self.exchanges[turn].human if isinstance(m, User)]
-            text = "\n\n".join(m.text for m in words) or NO_START
-            [text] = self.counter.cut_middle([text], max(budget - _LEAST_OPENING // 2, 2))
-            user = User(f"{text}\n\n{LEFT_OUT}" if start != turn else text, UserKind.RECALL)
-            self.openings[turn, budget] = user, self.counter.count(render_human([user]))
-        return self.openings[turn, budget]
+        key = (turn, min(self.config.opening_tokens, self._human_room(start)), start != turn)
+        if key not in self.openings:
+            self._prepare_openings([key])
+        return self.openings[key]
+
+    def _prepare_openings(self, keys: Sequence[tuple[int, int, bool]]) -> None:
+        """Cut and measure openings; a key is the turn, its budget, and whether steps of it are left out after them."""
+        texts = []
+        for turn, _, _ in keys:
+            words = [m.text for m in self.exchanges[turn].human if isinstance(m, User)]
+            texts.append("\n\n".join(words) or NO_START)
+        budgets = [max(budget - _LEAST_OPENING // 2, 2) for _, budget, _ in keys]
+        users = [
+            User(f"{text}\n\n{LEFT_OUT}" if later else text, UserKind.RECALL)
+            for (_, _, later), text in zip(keys, self.form.counter.cut_middle(texts, budgets), strict=True)
+        ]
+        sizes = self.form.counter.counts([self.form.human([user]) for user in users])
+        self.openings.update(zip(keys, zip(users, sizes, strict=True), strict=True))
 
     def _total(self, start: int, at: int, end: int) -> int:
         """Tokens of a window from start to end in which what is before `at` is context."""

@@ -1,12 +1,15 @@
-"""Drops windows from which nothing can be learned, each for a named reason."""
+"""Rates windows by what came of the work in them, and drops those from which nothing can be learned, by name."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import StrEnum
 
+from msgspec.structs import replace
+
 from data.config import QualityConfig
 from data.record import Conversation, Drop, dropped, replies, weigh
+from data.signals.score import rate, score
 from data.stage import Stage
 
 STAGE = "quality"
@@ -18,17 +21,19 @@ class Reason(StrEnum):
 
 
 def quality_filter(config: QualityConfig) -> Stage:
-    """A stage that passes a window or drops it."""
+    """A stage that sets `parts` and `quality` of a window and passes it, or drops it."""
 
     def judge(conversation: Conversation) -> Iterator[Conversation | Drop]:
-        reason = why_drop(conversation, config)
-        yield dropped(conversation, STAGE, reason) if reason else conversation
+        parts = rate(conversation.messages, conversation.facts)
+        rated = replace(conversation, parts=parts, quality=score(parts, config.weights))
+        reason = why_drop(rated, config)
+        yield dropped(rated, STAGE, reason) if reason else rated
 
     return judge
 
 
 def why_drop(conversation: Conversation, config: QualityConfig) -> Reason | None:
-    """Why a window is not worth training, or None."""
+    """Why a rated window is not worth training, or None."""
     if weigh(replies(conversation)).tokens < config.min_trained_tokens:
         return Reason.TOO_SHORT
     return Reason.LOW_SCORE if conversation.quality < config.min_score else None

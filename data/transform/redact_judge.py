@@ -14,7 +14,8 @@ Judge = Callable[[bytes, bytes, bytes], bool]
 
 # Values that stand where a secret would: variables, templates, and the words that documentation uses.
 _TEMPLATE = re.compile(
-    rb"\$[A-Za-z_{(%]|[{<%*\[\]]|\.{2,}|(?:your|my)[-_][a-z]|.*(?:\$\{|\{\{|REDACTED|<[a-z_ -]+>|\.\.\.|[xX]{3})",
+    rb"\$[A-Za-z_{(%]|[{<%*\[\]]|\.{2,}|(?:your|my)[-_][a-z]"
+    rb"|.*(?:\$\{|\{\{|REDACTED|<[a-z_ -]+>|\.\.\.|x{4}|X{4}|[-_.](?:xxx|XXX))",
     re.DOTALL,
 )
 _WORDS = frozenset(
@@ -33,6 +34,10 @@ _WORDY_PART = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+")
 _MIXED = re.compile(rb"(?=.*[0-9])(?=.*[A-Za-z])", re.DOTALL)
 _UNLIKE_A_WORD = re.compile(
     rb"(?=.*[0-9])(?=.*[A-Za-z])(?=.*(?:[A-Z].*[a-z]|[a-z].*[A-Z]|[^A-Za-z0-9_.]|[0-9].*[0-9].*[0-9]))"
+)
+_BOTH_CASES = re.compile(rb"(?=.*[0-9])(?=.*[A-Z])(?=.*[a-z])", re.DOTALL)
+_ABOUT = re.compile(
+    rb"(?i)(?:names?|ids?|env|file|path|ur[li]|type|ref|version|field)\\?[\"'\]]{0,2}\s*[:=!(>]*\s*@?\\?[\"'`]\Z"
 )
 _SNAKE = re.compile(rb"[a-z]+(?:_[a-z]+)+")
 _UUID = re.compile(rb"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
@@ -104,7 +109,7 @@ def is_public_ip(value: bytes, before: bytes, after: bytes) -> bool:
     return value not in _RESOLVERS and IPv4Address(bytes(parts)).is_global
 
 
-def _is_code(value: bytes) -> bool:
+def is_code(value: bytes) -> bool:
     """A constant, an attribute, a path, or a name that ends in what it holds."""
     return bool(_CODE.fullmatch(value.rstrip(b"}])>[")))
 
@@ -112,18 +117,18 @@ def _is_code(value: bytes) -> bool:
 def _assigned(value: bytes, before: bytes, after: bytes) -> bool:
     """NAME=value in capitals: anything that is no code, no path, and no small number such as MAX_TOKEN=4096."""
     least = 4 if b"PASS" in before or b"PWD" in before else 6
-    if _is_code(value) or after == b"(" or (before.rstrip().endswith(b":") and _SNAKE.fullmatch(value)):
+    if is_code(value) or after == b"(" or (before.rstrip().endswith(b":") and _SNAKE.fullmatch(value)):
         return False
     return len(value) >= least and not (value.isdigit() and len(value) < 6)
 
 
 def _quoted(value: bytes, before: bytes, after: bytes) -> bool:
-    return bool(_MIXED.match(value)) and not _is_code(value) and not _UUID.fullmatch(value)
+    return bool(_MIXED.match(value)) and not is_code(value) and not _UUID.fullmatch(value)
 
 
 def _unquoted(value: bytes, before: bytes, after: bytes) -> bool:
     """Code is full of `token = something`, so the value itself must look like no word and no expression."""
-    if _is_code(value) or after == b"(" or _UUID.fullmatch(value) or value.startswith((b"/", b"http")):
+    if is_code(value) or after == b"(" or _UUID.fullmatch(value) or value.startswith((b"/", b"http")):
         return False
     return bool(_UNLIKE_A_WORD.match(value))
 
@@ -134,6 +139,21 @@ def _mixed(value: bytes, before: bytes, after: bytes) -> bool:
 
 def _key(value: bytes, before: bytes, after: bytes) -> bool:
     return bool(_KEY_BODY.match(value))
+
+
+def _token(value: bytes, before: bytes, after: bytes) -> bool:
+    """Digits and both cases, as names in code seldom have, and nothing that goes on behind it."""
+    return bool(_BOTH_CASES.match(value)) and not re.match(rb"[\w-]", after)
+
+
+def _mixed_and_whole(value: bytes, before: bytes, after: bytes) -> bool:
+    """A time and a commit hash (`1700000000:9c1f...`) begin like a token and go on."""
+    return bool(_MIXED.match(value) or len(value) == 24) and not re.match(rb"[\w-]", after)
+
+
+def _named(value: bytes, before: bytes, after: bytes) -> bool:
+    """`secret_name: "db-2"` says where a secret is, not what it is."""
+    return _quoted(value, before, after) and not _ABOUT.search(before) and not re.search(rb"[(/]", value)
 
 
 def _always(value: bytes, before: bytes, after: bytes) -> bool:
@@ -150,5 +170,24 @@ SECRETS: dict[str, Judge] = {
     "quoted": _quoted,
     "unquoted": _unquoted,
     "bearer": _mixed,
+    "azure-storage": _always,
+    "putty": _always,
+    "gitlab": _always,
+    "pypi": _always,
+    "npm-auth": _always,
+    "square": _always,
+    "mailchimp": _mixed,
+    "twilio": _mixed,
+    "telegram": _mixed_and_whole,
+    "discord": _token,
+    "artifactory": _token,
+    "service-key": _mixed_and_whole,
+    "service-path": _mixed,
+    "iam-key": _token,
+    "named": _named,
+    "compared": _named,
 }
-BY_SHAPE = frozenset(("aws-access-token", "sk-key"))  # recognised by themselves, whatever stands around
+# Recognised by themselves, whatever stands around.
+BY_SHAPE = frozenset(
+    ("aws-access-token", "sk-key", "gitlab", "pypi", "square", "mailchimp", "twilio", "telegram", "discord")
+)

@@ -6,25 +6,39 @@ archive. What it found is noted by kind with its count, never with its value. Id
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import msgspec
 
+from data import lenient_json
 from data.config import RedactConfig
 from data.record import Assistant, Conversation, Message, System, Tool, ToolCall, User, noted
 from data.stage import Stage
-from data.transform.redact_find import SEPARATOR, Edit, apply, edits, find
+from data.transform.redact_find import SEPARATOR, Edit, apply, edits, find, homes
 from data.transform.redact_judge import is_strong
 from data.transform.redact_marks import swap
 from data.transform.redact_names import Names, learn, names_in_path
 from data.transform.redact_own import load_literals
 
 STAGE = "redact"
+# Half of all strings in calls are these keys of the common tools; they name nobody and hide nothing.
+_TOOL_KEYS = frozenset(
+    {"command", "description", "file_path", "old_string", "new_string", "replace_all", "pattern", "path", "content"}
+    | {"output_mode", "prompt", "subagent_type", "todos", "status", "activeForm", "offset", "limit", "timeout", "url"}
+)
 _ROUNDS = 4  # a replacement may uncover a match that it was part of; the second round finds none in practice
+
+
+class Leaves(msgspec.Struct, frozen=True):
+    """The arguments of a call as a value, and the strings in it that are redacted; plain text where it is no JSON."""
+
+    value: Any
+    strings: list[str]
+    json: bool = True
 
 
 def redactor(config: RedactConfig, people: Iterable[str] = ()) -> Stage:
@@ -56,6 +70,24 @@ def text_redactor(config: RedactConfig, people: Iterable[str] = ()) -> Callable[
     return redact
 
 
+def texts_redactor(config: RedactConfig, people: Iterable[str] = ()) -> Callable[[Iterable[str]], dict[str, str]]:
+    """The same for many texts at once: each with what becomes of it. One pass costs far less than a pass for each.
+
+    Raises ConfigError like `redactor`.
+    """
+    literals = load_literals(config)
+    known = frozenset(people)
+
+    def redact(texts: Iterable[str]) -> dict[str, str]:
+        distinct = list(dict.fromkeys(texts))
+        if not distinct:
+            return {}
+        named = known.union(*map(names_in_path, distinct))
+        return dict(zip(distinct, clean_texts(distinct, named, config.names, literals, Counter()), strict=True))
+
+    return redact
+
+
 def redact_conversation(
     conversation: Conversation, names: tuple[str, ...], people: frozenset[str], literals: dict[bytes, bytes]
 ) -> Conversation:
@@ -79,14 +111,13 @@ def clean_texts(
     """The texts, redacted together: what one of them reveals as a secret or a name is replaced in all."""
     raw = [text.encode("utf-8", "surrogatepass") for text in texts]
     whole = SEPARATOR.join(raw)
-    if whole.count(SEPARATOR) != len(raw) - 1:  # a text holds the separator itself
-        raw = [text.replace(SEPARATOR, b"\n\n\n\n") for text in raw]
-        whole = SEPARATOR.join(raw)
-    whole, counts["literal"] = swap(whole, literals, words=False)
+    if b"\x02\x02" in b"".join(raw):  # a text may hold the separator itself
+        whole = SEPARATOR.join(text.replace(SEPARATOR, b"\n\n\n\n") for text in raw)
+    whole, counts["literal"] = swap(whole, literals)
     people: Names | None = None
     for _ in range(_ROUNDS):
         findings = find(whole)
-        people = people or learn(whole, findings, known, names)
+        people = people or learn(whole, chain(findings, homes(whole)), known, names)
         changes = edits(whole, findings)
         if not changes:
             break
@@ -100,23 +131,23 @@ def _replace(text: bytes, changes: list[Edit], counts: Counter[str]) -> bytes:
     secrets = {text[edit.start : edit.end]: edit for edit in reversed(changes) if edit.secret}
     counts.update(edit.kind for edit in changes)
     strong = {value: edit.mark for value, edit in secrets.items() if is_strong(value)}
-    text, count = swap(apply(text, changes), strong, words=False)
+    text, count = swap(apply(text, changes), strong)
     counts["repeated"] += count
     return text
 
 
-def gather(conversation: Conversation) -> tuple[list[str], list[list[str]]]:
+def gather(conversation: Conversation) -> tuple[list[str], list[Leaves]]:
     """Every text of a conversation in the order in which `rebuild` puts them back, and each call's own strings."""
     origin = conversation.origin
     texts = [origin.cwd, origin.branch, origin.file, origin.agent]
-    leaves: list[list[str]] = []
+    leaves: list[Leaves] = []
     for message in conversation.messages:
         match message:
             case Assistant():
                 texts += [message.text, message.reasoning, message.file]
                 for call in message.calls:
-                    leaves.append(_strings(call.arguments))
-                    texts += leaves[-1]
+                    leaves.append(_leaves(call.arguments))
+                    texts += leaves[-1].strings
             case User():
                 texts += [message.text, message.file]
             case System() | Tool():
@@ -124,7 +155,7 @@ def gather(conversation: Conversation) -> tuple[list[str], list[list[str]]]:
     return texts, leaves
 
 
-def rebuild(conversation: Conversation, texts: Iterator[str], leaves: list[list[str]]) -> Conversation:
+def rebuild(conversation: Conversation, texts: Iterator[str], leaves: list[Leaves]) -> Conversation:
     """The conversation with other texts in the places of `gather`."""
     replace = msgspec.structs.replace
     origin = replace(conversation.origin, cwd=next(texts), branch=next(texts), file=next(texts), agent=next(texts))
@@ -133,7 +164,7 @@ def rebuild(conversation: Conversation, texts: Iterator[str], leaves: list[list[
     return replace(conversation, origin=origin, messages=messages)
 
 
-def _message(message: Message, texts: Iterator[str], leaves: Iterator[list[str]]) -> Message:
+def _message(message: Message, texts: Iterator[str], leaves: Iterator[Leaves]) -> Message:
     replace = msgspec.structs.replace
     match message:
         case Assistant():
@@ -146,23 +177,22 @@ def _message(message: Message, texts: Iterator[str], leaves: Iterator[list[str]]
             return replace(message, text=next(texts))
 
 
-def _call(call: ToolCall, texts: Iterator[str], before: list[str]) -> ToolCall:
-    after = [next(texts) for _ in before]
-    if after == before:
+def _call(call: ToolCall, texts: Iterator[str], before: Leaves) -> ToolCall:
+    after = [next(texts) for _ in before.strings]
+    if after == before.strings:
         return call
-    try:
-        value = _with_strings(json.loads(call.arguments), iter(after))
-    except (ValueError, RecursionError):
-        return msgspec.structs.replace(call, arguments=after[0])
-    return msgspec.structs.replace(call, arguments=json.dumps(value, ensure_ascii=False))
+    value = _with_strings(before.value, iter(after))
+    arguments = lenient_json.dumps(value) if before.json else value
+    return msgspec.structs.replace(call, arguments=arguments)
 
 
-def _strings(arguments: str) -> list[str]:
+def _leaves(arguments: str) -> Leaves:
     """Keys and values of a JSON text, in order; the text itself where it is no JSON."""
     try:
-        return list(_walk(json.loads(arguments)))
+        value = lenient_json.loads(arguments)
+        return Leaves(value, list(_walk(value)))
     except (ValueError, RecursionError):
-        return [arguments]
+        return Leaves(arguments, [arguments], json=False)
 
 
 def _walk(value: Any) -> Iterator[str]:
@@ -170,7 +200,8 @@ def _walk(value: Any) -> Iterator[str]:
         yield value
     elif isinstance(value, dict):
         for key, inner in value.items():
-            yield key
+            if key not in _TOOL_KEYS:
+                yield key
             yield from _walk(inner)
     elif isinstance(value, list):
         for inner in value:
@@ -181,7 +212,9 @@ def _with_strings(value: Any, strings: Iterator[str]) -> Any:
     if isinstance(value, str):
         return next(strings)
     if isinstance(value, dict):
-        return {next(strings): _with_strings(inner, strings) for inner in value.values()}
+        return {
+            key if key in _TOOL_KEYS else next(strings): _with_strings(inner, strings) for key, inner in value.items()
+        }
     if isinstance(value, list):
         return [_with_strings(inner, strings) for inner in value]
     return value

@@ -1,71 +1,187 @@
 """Makes texts uniform: no terminal codes, no characters that JSON or a tokenizer cannot hold, no boilerplate.
 
-What the assistant wrote is only repaired, never shortened.
+What the client or a tool adds to results goes by the notices declared in `normalize:` of configs/data.yml. In what the
+assistant wrote, only banners go. A text that no rule speaks of is the same object afterwards.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
+import msgspec
 from msgspec.structs import replace
 
 from data.config import NormalizeConfig
-from data.record import Assistant, Conversation, Message, Note, Tool, User
+from data.record import Assistant, Conversation, Message, Note, Tool, ToolCall, User
 from data.render import without_blank_ends
 from data.stage import Stage
 
 STAGE = "normalize"
 EMPTY_RESULT = "(no output)"
+BANNER = "banner"
+NO_OUTPUT = "no output, in other words"
 
+_SHELL = "Bash"
+_FENCE = "```"
+# Bounds in characters of a notice and of its indentation, so that a text full of beginnings costs no more than others.
+_LONGEST = 4000
+_DEEPEST = 80
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]")
 # NUL and lone surrogates cannot be written as UTF-8 JSON; other control characters carry nothing.
 _UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_ODD_BYTES = bytes([*range(9), 11, 12, *range(13, 32), 127])
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """A declared notice, ready for use; `pattern` begins with the literal that was found."""
+
+    name: str
+    pattern: re.Pattern[str]
+    put: str
 
 
 def tool_normalizer(config: NormalizeConfig) -> Stage:
-    """A stage that cleans every text; removed boilerplate is noted by the name of its rule."""
-    rules = [(name, re.compile(pattern, re.DOTALL)) for name, pattern in config.boilerplate.items()]
-
-    def strip_boilerplate(text: str, removed: Counter[str]) -> str:
-        for name, pattern in rules:
-            text, count = pattern.subn("", text)
-            removed[name] += count
-        return text
+    """A stage that cleans every text; what was removed is noted by the name of its rule."""
+    cleaner = _Cleaner(config)
 
     def normalize(conversation: Conversation) -> Iterator[Conversation]:
         removed: Counter[str] = Counter()
-        messages = tuple(_clean(m, removed, strip_boilerplate) for m in conversation.messages)
-        notes = tuple(Note(STAGE, name, count) for name, count in sorted(removed.items()) if count)
+        messages = tuple([cleaner.clean(message, removed) for message in conversation.messages])
+        notes = tuple(Note(STAGE, name, count) for name, count in sorted(removed.items()))
         yield replace(conversation, messages=messages, notes=conversation.notes + notes)
 
     return normalize
 
 
-def _clean(message: Message, removed: Counter[str], strip: Callable[[str, Counter[str]], str]) -> Message:
-    match message:
-        case Tool():
-            text = without_blank_ends(strip(plain(message.text), removed))
-            return replace(message, text=text or EMPTY_RESULT)
-        case User():
-            return replace(message, text=plain(message.text).strip())
-        case Assistant():
-            calls = tuple(replace(call, arguments=writable(call.arguments)) for call in message.calls)
-            return replace(message, text=writable(message.text).strip(), calls=calls)
-        case _:
+class _Cleaner:
+    """The rules of one configuration."""
+
+    def __init__(self, config: NormalizeConfig) -> None:
+        self.config = config
+        self.no_output = frozenset(config.no_output)
+        self.longest = max(map(len, self.no_output), default=0)
+        self.banners = tuple(character * config.banner_length for character in config.banner_characters)
+        self.notices_of = lru_cache(maxsize=1024)(self._notices_of)
+
+    def _notices_of(self, tool: str) -> tuple[tuple[str, tuple[Notice, ...]], ...]:
+        """The notices that may stand in results of a tool, by the literal that they begin with."""
+        found: dict[str, list[Notice]] = {}
+        for name, rule in self.config.notices.items():
+            if not rule.tools or tool in rule.tools:
+                pattern = re.compile(f"{re.escape(rule.has)}(?:{rule.then})", re.DOTALL)
+                found.setdefault(rule.has, []).append(Notice(name, pattern, rule.put))
+        return tuple((has, tuple(notices)) for has, notices in found.items())
+
+    def clean(self, message: Message, removed: Counter[str]) -> Message:
+        if isinstance(message, Assistant):
+            return self.clean_reply(message, removed)
+        if isinstance(message, Tool):
+            text = self.clean_result(message, removed)
+        elif isinstance(message, User):
+            text = plain(message.text).strip()
+        else:
             return message
+        return message if text is message.text else replace(message, text=text)
+
+    def clean_result(self, result: Tool, removed: Counter[str]) -> str:
+        before, text = "", plain(result.text)
+        while text is not before:  # what is cut may uncover the beginning of another notice
+            before = text
+            for has, notices in self.notices_of(result.name):
+                if has in text:
+                    text = cut_notices(text, has, notices, removed)
+        if result.name == _SHELL:
+            text = self._without_banners(text, removed)
+        text = without_blank_ends(text)
+        if len(text) <= self.longest and text in self.no_output:
+            removed[NO_OUTPUT] += 1
+            return EMPTY_RESULT
+        return text or EMPTY_RESULT
+
+    def clean_reply(self, reply: Assistant, removed: Counter[str]) -> Assistant:
+        text = writable(reply.text).strip()
+        text = self._without_banners(text, removed, may_be_empty=bool(reply.calls)).strip()
+        odd = [call for call in reply.calls if not is_plain(call.arguments)]
+        if text is reply.text and not odd:
+            return reply
+        return replace(reply, text=text, calls=tuple(map(_clean_call, reply.calls)) if odd else reply.calls)
+
+    def _without_banners(self, text: str, removed: Counter[str], may_be_empty: bool = True) -> str:
+        """The text without lines of nothing but rules. What stands between code fences stays."""
+        if text.isascii() or not any(banner in text for banner in self.banners):
+            return text
+        parts = text.split(_FENCE)
+        count = 0
+        for index in range(0, len(parts), 2):
+            lines = parts[index].split("\n")
+            kept = [line for line in lines if not self._is_banner(line)]
+            count += len(lines) - len(kept)
+            parts[index] = "\n".join(kept)
+        without = _FENCE.join(parts)
+        if not count or not (may_be_empty or without.strip()):
+            return text
+        removed[BANNER] += count
+        return without
+
+    def _is_banner(self, line: str) -> bool:
+        """Whether a line is one rule from its first column on: an indented one may be a diff, a broken one a table."""
+        return line.startswith(self.banners) and not line.rstrip().strip(self.config.banner_characters)
+
+
+def cut_notices(text: str, has: str, notices: Sequence[Notice], removed: Counter[str]) -> str:
+    """The text without the notices that begin with a literal; each begins a line. `put` takes a notice's place."""
+    pieces: list[str] = []
+    done, start = 0, text.find(has)
+    while start >= 0:
+        end = start + len(has)
+        follows = pieces and start - done <= _DEEPEST and not text[done:start].strip()
+        if (follows or _begins_line(text, start)) and (found := _match(notices, text, start)):
+            notice, end = found
+            pieces += without_blank_ends(text[done:start]), notice.put
+            removed[notice.name] += 1
+            done = end
+        start = text.find(has, end)
+    return "\n".join(filter(None, (*pieces, without_blank_ends(text[done:])))) if pieces else text
+
+
+def _begins_line(text: str, at: int) -> bool:
+    before = text[max(at - _DEEPEST, 0) : at]
+    line = before.rpartition("\n")[2]
+    return not line.strip() and (len(line) < len(before) or at <= _DEEPEST)
+
+
+def _match(notices: Sequence[Notice], text: str, start: int) -> tuple[Notice, int] | None:
+    """The notice that stands at a place and where it ends, if one does."""
+    for notice in notices:
+        if match := notice.pattern.match(text, start, start + _LONGEST):
+            return notice, match.end()
+    return None
+
+
+def _clean_call(call: ToolCall) -> ToolCall:
+    return replace(call, arguments=writable(call.arguments))
 
 
 def plain(text: str) -> str:
     """Text without terminal codes and unwritable characters, lines ended by a newline."""
-    if "\x1b" in text:
-        text = _ANSI.sub("", text)
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return writable(text)
+    if is_plain(text):
+        return text
+    text = _ANSI.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
+    return _UNWRITABLE.sub("", text)
 
 
 def writable(text: str) -> str:
     """Text without the characters that a UTF-8 JSON file cannot hold."""
-    return text if text.isascii() and text.isprintable() else _UNWRITABLE.sub("", text)
+    return text if is_plain(text) else _UNWRITABLE.sub("", text)
+
+
+def is_plain(text: str) -> bool:
+    """Whether a text holds no control character but tabs and newlines, and no lone surrogate. 1 ns a character."""
+    try:
+        data = text.encode()
+    except UnicodeEncodeError:
+        return False
+    return len(data.translate(None, _ODD_BYTES)) == len(data)

@@ -8,14 +8,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
-from data.render import parse_calls, parse_results
+import msgspec
 
 CALL, CALL_END = "<tool_call>\n", "\n</tool_call>"
 RESULT, RESULT_END = "<tool_result>\n", "</tool_result>"
 
+_RECENT = 1024  # messages; the windows of one session repeat each other's
 _TAG = re.compile(r"</?tool_(?:call|result)>")
+
+
+class _Call(msgspec.Struct, frozen=True):
+    """The body of a call; `Raw` takes any JSON and builds nothing."""
+
+    name: str
+    arguments: dict[str, msgspec.Raw]
+
+
+_CALLS = msgspec.json.Decoder(_Call)
 
 
 class FormError(ValueError):
@@ -42,8 +54,11 @@ def pairing_problems(turns: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         open_calls = made
 
 
+@lru_cache(maxsize=_RECENT)
 def count_calls(value: str) -> int:
     """How many calls a gpt message makes. Raises FormError where they are not whole or not at its end."""
+    if "tool_" not in value:
+        return 0
     at = value.find(CALL)
     said, made = (value, "") if at < 0 else (value[:at], value[at:])
     _refuse_tags(said, "before its calls")
@@ -52,27 +67,36 @@ def count_calls(value: str) -> int:
     if rest:
         raise FormError("has text after its calls")
     for call in calls:
-        body = call.removeprefix("\n").removeprefix(CALL)
-        if len(call) - len(body) < len(CALL):
-            raise FormError("has text between its calls")
-        _refuse_tags(body, "in a call")
+        _check_call(call)
+    return len(calls)
+
+
+def _check_call(call: str) -> None:
+    body = call.removeprefix("\n").removeprefix(CALL)
+    if len(call) - len(body) < len(CALL):
+        raise FormError("has text between its calls")
+    _refuse_tags(body, "in a call")
     try:
-        return len(parse_calls(made))
-    except ValueError as error:
+        _CALLS.decode(body)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise FormError(f"has a call that is not a JSON object with name and arguments: {error}") from None
 
 
+@lru_cache(maxsize=_RECENT)
 def count_results(value: str) -> int:
     """How many results a message begins with. Raises FormError where they are not whole or not at its start."""
-    rest = value
+    if "tool_" not in value:
+        return 0
+    rest, count = value, 0
     while rest.startswith(RESULT):
         body, end, rest = rest.removeprefix(RESULT).partition(RESULT_END)
         if not end:
             raise FormError("has a result without an end")
         _refuse_tags(body, "in a result")
         rest = rest.removeprefix("\n")
+        count += 1
     _refuse_tags(rest, "outside its results")
-    return len(parse_results(value))
+    return count
 
 
 def _refuse_tags(text: str, where: str) -> None:

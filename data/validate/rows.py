@@ -15,7 +15,7 @@ import msgspec
 
 from data.record import SPLITS, Split
 from data.stage import Ledger
-from data.transform.chat_formatter import Row
+from data.transform.chat_formatter import NativeRow, Row
 
 COMBINED = "gastown"  # the files with the rows of all roles; <role>_<split>.jsonl hold the same rows again
 
@@ -39,7 +39,8 @@ class Manifest(msgspec.Struct, frozen=True):
     """The description that makes a dataset a fact. The same input and configuration give the same manifest.
 
     `sample` says that the rows are of the invented town. `rows`, `tokens` and `trained_tokens` are by split,
-    `roles` counts rows; `input_bytes` and `units` measure what was read.
+    `roles` counts rows; `input_bytes` and `units` measure what was read. `balanced` counts the train rows of each role
+    before and after balancing.
     """
 
     version: int = 1
@@ -54,6 +55,7 @@ class Manifest(msgspec.Struct, frozen=True):
     tokens: dict[str, int] = {}
     trained_tokens: dict[str, int] = {}
     roles: dict[str, int] = {}
+    balanced: dict[str, tuple[int, int]] = {}
     files: dict[str, File] = {}
 
 
@@ -79,7 +81,7 @@ def open_ledger(folder: Path) -> Ledger:
     return _decode_file(path, Ledger)
 
 
-def read_build(folder: Path) -> Iterator[tuple[Split, Row]]:
+def read_build(folder: Path) -> Iterator[tuple[Split, Row | NativeRow]]:
     """Every row of a build once, split by split."""
     for split in SPLITS:
         path = folder / f"{COMBINED}_{split}.jsonl"
@@ -88,12 +90,12 @@ def read_build(folder: Path) -> Iterator[tuple[Split, Row]]:
                 yield split, row
 
 
-def read_rows(path: Path) -> Iterator[Row]:
-    """The rows of a file in order. Raises DatasetError with file and line at the first that is none."""
-    decoder = msgspec.json.Decoder(Row)
+def read_rows(path: Path) -> Iterator[Row | NativeRow]:
+    """The rows of a file in order, of either form. Raises DatasetError with file and line at the first that is none."""
+    xml, native = msgspec.json.Decoder(Row), msgspec.json.Decoder(NativeRow)
     for number, raw in read_lines(path):
         try:
-            yield decoder.decode(raw)
+            yield native.decode(raw) if raw.startswith(b'{"messages"') else xml.decode(raw)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise DatasetError(f"{path}:{number}: not a row: {error}. Build the dataset again.") from None
 

@@ -1,4 +1,4 @@
-"""The contract of a dataset row: a JSON Schema, and the rules that a schema cannot say.
+"""The contract of a dataset row: a JSON Schema for each of its two forms, and the rules that a schema cannot say.
 
 `python -m data.validate.schema FILE...` checks dataset files, or all of a folder, line by line, and the files of
 one folder against each other; it prints `file:line: sentence` for each problem and fails if there is one.
@@ -16,70 +16,50 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from data.record import Split
+from data.validate.native import NotJson, decode_texts, is_native, native_problems
 from data.validate.pairing import pairing_problems
 from data.validate.rows import DatasetError, dataset_files, read_lines, split_of
+from data.validate.shape import fits
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
 
 SCHEMA = Path(__file__).with_name("row.schema.json")
+NATIVE_SCHEMA = Path(__file__).with_name("native.schema.json")
 SHOWN = 50  # problems printed; the rest is counted
 
 _CONTROL = re.compile(r"<\|[^\s|<>]+\|>")
 
 Turns = Sequence[Mapping[str, Any]]
-Text = Annotated[str, msgspec.Meta(min_length=1)]
-Count = Annotated[int, msgspec.Meta(ge=1)]
-
-
-class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    pass
-
-
-class _Turn(Struct, frozen=True):
-    speaker: Literal["system", "human", "gpt"] = msgspec.field(name="from")
-    value: Text
-    train: bool
-
-
-class _Metadata(Struct, frozen=True):
-    id: Text
-    role: Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_-]*$")]
-    session_id: Text
-    source: Text
-    quality_score: Annotated[float, msgspec.Meta(ge=0, le=1)]
-    trained_ids: Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)]
-    tokens: Count
-    trained_tokens: Count
-
-
-class _Row(Struct, frozen=True):
-    """The schema again as a type: a row that fits it needs no look at the schema, which takes 300 times as long."""
-
-    conversations: Annotated[tuple[_Turn, ...], msgspec.Meta(min_length=3)]
-    metadata: _Metadata
 
 
 def check_row(row: Any) -> list[str]:
     """Every problem of a row, one sentence each; an empty list where it keeps the contract."""
+    try:
+        row = decode_texts(row) if is_native(row) else row
+    except NotJson as problem:
+        return [str(problem)]
     return schema_problems(row) or row_problems(row)
 
 
 def schema_problems(row: Any) -> list[str]:
-    """What the JSON Schema says against a row."""
-    if _fits(row):
+    """What the JSON Schema says against a row, a native one with its texts decoded."""
+    if fits(row):
         return []
-    errors = sorted(validator().iter_errors(row), key=lambda error: error.json_path)
+    errors = sorted(validator(is_native(row)).iter_errors(row), key=lambda error: error.json_path)
     return [f"{error.json_path.removeprefix('$.')}: {_shorten(error.message)}" for error in errors]
 
 
 def row_problems(row: Mapping[str, Any]) -> list[str]:
     """What is wrong with a row that keeps the schema: order, flags, pairing, contents and counts."""
+    if is_native(row):
+        messages = row["messages"]
+        return [*native_problems(messages, row["tools"]), *_count_problems(messages, row["metadata"])]
     turns: Turns = row["conversations"]
     return [
         *_order_problems(turns),
@@ -89,23 +69,15 @@ def row_problems(row: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _fits(row: Any) -> bool:
-    """Whether a row surely keeps the schema; what does not fit is for the schema to judge."""
-    try:
-        typed = msgspec.convert(row, _Row)
-    except msgspec.ValidationError:
-        return False
-    ids = typed.metadata.trained_ids
-    speakers = [turn.speaker for turn in typed.conversations]
-    return len(set(ids)) == len(ids) and speakers[0] == "system" and "system" not in speakers[1:]
-
-
 @functools.cache
-def validator() -> Draft202012Validator:
-    """The schema of a row, ready to check with."""
+def validator(native: bool = False) -> Draft202012Validator:
+    """The schema of a row, ready to check with. That of native rows takes its metadata from the other."""
     from jsonschema import Draft202012Validator
+    from referencing import Registry, Resource
 
-    return Draft202012Validator(json.loads(SCHEMA.read_text("utf-8")))
+    schemas = [json.loads(path.read_text("utf-8")) for path in (SCHEMA, NATIVE_SCHEMA)]
+    registry: Registry[Any] = Registry().with_resources((s["$id"], Resource.from_contents(s)) for s in schemas)
+    return Draft202012Validator(schemas[native], registry=registry)
 
 
 class Build:

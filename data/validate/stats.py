@@ -1,57 +1,50 @@
 """The numbers of a build: what is in it by split and role, and what was left out and why.
 
 `python -m data.validate.stats DIR` prints them as tables. The pipeline calls `collect` and keeps the result as
-stats.json. Rows pass by one at a time and percentiles come from counts of lengths, so memory does not grow.
+stats.json. Rows pass by one at a time.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from heapq import nsmallest
 from pathlib import Path
 
 import msgspec
 
-from data.record import SPLITS, Split, Tally
+from data.record import SPLITS, Drop, Split, Tally
 from data.stage import Ledger
-from data.transform.chat_formatter import Row
-from data.validate.rows import DatasetError, open_build, open_ledger, read_build
+from data.transform.chat_formatter import NativeRow, Row
+from data.validate.rows import DatasetError, open_build, open_ledger, read_build, read_lines
+from data.validate.tally import Part, Tallier, facts_of
 
-BIN = 256  # tokens; the width of a bar of the length histogram
-
-_CALL_NAME = re.compile(r'^<tool_call>\n\{"name": "((?:[^"\\]|\\.)*)"', re.MULTILINE)
-
-
-class Spread(msgspec.Struct, frozen=True):
-    """Nearest-rank percentiles of a quantity; all 0 where there is none."""
-
-    p10: float = 0
-    p50: float = 0
-    p90: float = 0
-    max: float = 0
+LARGEST = 20  # sessions that are named
 
 
-class Part(msgspec.Struct, frozen=True):
-    """What some rows hold.
+class Weight(msgspec.Struct):
+    """How much there is of something."""
 
-    `replies` and `calls` count trained messages and the tool calls in them, so over a build nothing twice.
-    `histogram` counts rows by tokens in bins of BIN; `quality` counts rows by score in ten bins of 0..1.
-    """
+    rows: int = 0
+    tokens: int = 0
+    trained_tokens: int = 0
 
-    rows: int
-    sessions: int
-    tokens: int
-    trained_tokens: int
-    messages: int
-    replies: int
-    calls: dict[str, int]
-    length: Spread
-    score: Spread
-    histogram: tuple[int, ...]
-    quality: tuple[int, ...]
+    def add(self, row: Row | NativeRow) -> None:
+        self.rows += 1
+        self.tokens += row.metadata.tokens
+        self.trained_tokens += row.metadata.trained_tokens
+
+
+class Session(msgspec.Struct, frozen=True):
+    """One session in the rows; all its rows are in one split."""
+
+    id: str
+    role: str
+    source: str
+    split: Split
+    weight: Weight
 
 
 class Loss(msgspec.Struct, frozen=True):
@@ -63,52 +56,48 @@ class Loss(msgspec.Struct, frozen=True):
 
 
 class Stats(msgspec.Struct, frozen=True):
-    """Everything in a build; `role_rows` are a role's rows by split, `losses` are the largest first."""
+    """Everything in a build; `role_rows` are a role's rows by split, `losses` and `sessions` are the largest first.
+
+    `sources` is by kind of source; `sessions` are the LARGEST; `balanced` is what the stage `balance` took from the
+    train split, by role.
+    """
 
     total: Part
     splits: dict[Split, Part]
     roles: dict[str, Part]
     role_rows: dict[str, dict[Split, int]]
+    sources: dict[str, Weight]
+    sessions: tuple[Session, ...]
     records: dict[str, dict[str, int]]
     read: Tally
     losses: tuple[Loss, ...]
     changes: dict[str, dict[str, int]]
+    balanced: dict[str, Tally]
 
 
-class Tallier:
-    """Adds up rows as they pass by."""
+class _Books:
+    """All that `collect` adds up. A row counts in the total, its split, its role, its source and its session."""
 
     def __init__(self) -> None:
-        self.messages = self.replies = self.trained_tokens = 0
-        self.sessions: set[str] = set()
-        self.calls: Counter[str] = Counter()
-        self.lengths: Counter[int] = Counter()
-        self.scores: Counter[float] = Counter()
+        self.total = Tallier()
+        self.splits = {split: Tallier() for split in SPLITS}
+        self.roles: dict[str, Tallier] = {}
+        self.cells: Counter[tuple[str, Split]] = Counter()
+        self.sources: dict[str, Weight] = {}
+        self.sessions: dict[str, Session] = {}
 
-    def add(self, row: Row) -> None:
-        trained = [turn.value for turn in row.conversations if turn.train]
-        self.messages += len(row.conversations)
-        self.replies += len(trained)
-        self.trained_tokens += row.metadata.trained_tokens
-        self.sessions.add(row.metadata.session_id)
-        self.calls.update(name for value in trained for name in _CALL_NAME.findall(value))
-        self.lengths[row.metadata.tokens] += 1
-        self.scores[round(row.metadata.quality_score, 3)] += 1
+    def add(self, split: Split, row: Row | NativeRow) -> None:
+        about, facts = row.metadata, facts_of(row)
+        for tallier in (self.total, self.splits[split], self.roles.setdefault(about.role, Tallier())):
+            tallier.add(row, facts)
+        self.cells[about.role, split] += 1
+        self.sources.setdefault(about.source, Weight()).add(row)
+        if about.session_id not in self.sessions:
+            self.sessions[about.session_id] = Session(about.session_id, about.role, about.source, split, Weight())
+        self.sessions[about.session_id].weight.add(row)
 
-    def part(self) -> Part:
-        return Part(
-            rows=self.lengths.total(),
-            sessions=len(self.sessions),
-            tokens=sum(length * count for length, count in self.lengths.items()),
-            trained_tokens=self.trained_tokens,
-            messages=self.messages,
-            replies=self.replies,
-            calls=dict(sorted(self.calls.items(), key=lambda item: (-item[1], item[0]))),
-            length=spread(self.lengths),
-            score=spread(self.scores),
-            histogram=_binned((max(length - 1, 0) // BIN, count) for length, count in self.lengths.items()),
-            quality=_binned(((min(int(score * 10), 9), count) for score, count in self.scores.items()), 10),
-        )
+    def largest(self) -> tuple[Session, ...]:
+        return tuple(nsmallest(LARGEST, self.sessions.values(), key=lambda one: (-one.weight.tokens, one.id)))
 
 
 def collect(folder: Path) -> Stats:
@@ -116,50 +105,23 @@ def collect(folder: Path) -> Stats:
 
     Raises DatasetError where the folder holds no build or a line of it is no row.
     """
-    ledger = open_ledger(folder)
-    by_cell: dict[tuple[str, Split], int] = {}
-    total, splits, roles = Tallier(), {split: Tallier() for split in SPLITS}, dict[str, Tallier]()
+    ledger, books = open_ledger(folder), _Books()
     for split, row in read_build(folder):
-        role = row.metadata.role
-        by_cell[role, split] = by_cell.get((role, split), 0) + 1
-        for tallier in (total, splits[split], roles.setdefault(role, Tallier())):
-            tallier.add(row)
-    names = sorted(roles)
+        books.add(split, row)
+    names = sorted(books.roles)
     return Stats(
-        total=total.part(),
-        splits={split: tallier.part() for split, tallier in splits.items()},
-        roles={role: roles[role].part() for role in names},
-        role_rows={role: {split: by_cell.get((role, split), 0) for split in SPLITS} for role in names},
+        total=books.total.part(),
+        splits={split: tallier.part() for split, tallier in books.splits.items()},
+        roles={role: books.roles[role].part() for role in names},
+        role_rows={role: {split: books.cells[role, split] for split in SPLITS} for role in names},
+        sources=dict(sorted(books.sources.items())),
+        sessions=books.largest(),
         records=ledger.records,
         read=ledger.read,
         losses=tuple(sorted(_losses(ledger), key=lambda loss: (-loss.tally.chars, loss.stage, loss.reason))),
         changes={stage: account.notes for stage, account in ledger.stages.items() if account.notes},
+        balanced=_balanced(folder) if ledger.account("balance").left else {},
     )
-
-
-def spread(counts: Counter[int] | Counter[float]) -> Spread:
-    """The exact percentiles of counted values: the smallest value that p % of all do not exceed."""
-    if not counts:
-        return Spread()
-    ordered = sorted(counts.items())
-    return Spread(*(_at_rank(ordered, share, counts.total()) for share in (10, 50, 90, 100)))
-
-
-def _at_rank(ordered: Sequence[tuple[float, int]], share: int, total: int) -> float:
-    rank, passed = -(-share * total // 100), 0
-    for value, count in ordered:
-        passed += count
-        if passed >= rank:
-            return value
-    return ordered[-1][0]
-
-
-def _binned(counted: Iterable[tuple[int, int]], least: int = 0) -> tuple[int, ...]:
-    """Counts by bin, from the first bin to the last that holds any, at least `least` of them."""
-    bins: Counter[int] = Counter()
-    for index, count in counted:
-        bins[index] += count
-    return tuple(bins[index] for index in range(max(max(bins, default=-1) + 1, least)))
 
 
 def _losses(ledger: Ledger) -> Iterator[Loss]:
@@ -169,6 +131,17 @@ def _losses(ledger: Ledger) -> Iterator[Loss]:
     for stage, account in ledger.stages.items():
         for reason, tally in account.left.items():
             yield Loss(stage, reason, tally)
+
+
+def _balanced(folder: Path) -> dict[str, Tally]:
+    """What was dropped to balance the roles; such a drop's detail is its role."""
+    taken: dict[str, Tally] = {}
+    decoder = msgspec.json.Decoder(Drop)
+    for _, raw in read_lines(folder / "drops.jsonl"):
+        if b'"stage":"balance"' in raw:
+            drop = decoder.decode(raw)
+            taken[drop.detail] = taken.get(drop.detail, Tally()) + drop.tally
+    return dict(sorted(taken.items()))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

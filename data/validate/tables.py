@@ -10,15 +10,18 @@ from rich.console import Console
 from rich.table import Table
 
 from data.record import SPLITS
-from data.validate.stats import Part, Spread, Stats
+from data.validate.stats import Stats
+from data.validate.tally import Part, Spread
 
 TOP = 10  # tools that are shown by name
+LARGEST = 5  # sessions that are shown
 
 
 def show(stats: Stats, console: Console) -> None:
     """Print what was read, what became of it, and what is in the rows."""
-    tables = (_records(stats), _losses(stats), _splits(stats), _lengths(stats), _roles(stats), _calls(stats))
-    for table in tables:
+    read = (_records(stats), _losses(stats), _changes(stats))
+    made = (_balance(stats), _splits(stats), _lengths(stats), _roles(stats), _known(stats))
+    for table in (*read, *made, _calls(stats), _sessions(stats)):
         if table.row_count:
             console.print(table)
     total = stats.total
@@ -61,6 +64,23 @@ def _losses(stats: Stats) -> Table:
     return table
 
 
+def _changes(stats: Stats) -> Table:
+    table = _table("What was changed", "stage", "what", "times")
+    table.columns[1].justify = "left"
+    for stage, notes in stats.changes.items():
+        for reason, count in sorted(notes.items(), key=lambda note: (-note[1], note[0])):
+            table.add_row(stage, plain(reason), f"{count:,}")
+    return table
+
+
+def _balance(stats: Stats) -> Table:
+    table = _table("Balance of the train split", "role", "rows before", "rows after", "trained tokens taken out")
+    for role, taken in stats.balanced.items():
+        after = stats.role_rows.get(role, {}).get("train", 0)
+        table.add_row(role, f"{after + taken.conversations:,}", f"{after:,}", f"{taken.tokens:,}")
+    return table
+
+
 def _splits(stats: Stats) -> Table:
     table = _table("Splits", "split", "rows", "sessions", "tokens", "trained", "share")
     for name, part in _parts(stats):
@@ -82,6 +102,24 @@ def _roles(stats: Stats) -> Table:
     for role, part in stats.roles.items():
         rows = [f"{stats.role_rows[role][split]:,}" for split in SPLITS]
         table.add_row(role, *rows, *_weight(part), f"{part.score.p50:.2f}")
+    return table
+
+
+def _known(stats: Stats) -> Table:
+    """What the quality scores are made of, where anything is known of it."""
+    table = _table("What the quality score knows", "part", "rows", "share", "mean")
+    for name, known in stats.total.known.items():
+        if known.rows:
+            table.add_row(name, f"{known.rows:,}", share(known.rows, stats.total.rows), f"{known.mean:.2f}")
+    return table
+
+
+def _sessions(stats: Stats) -> Table:
+    table = _table("Largest sessions", "session", "split", "rows", "tokens", "trained", "of all")
+    for one in stats.sessions[:LARGEST]:
+        trained = one.weight.trained_tokens
+        counts = (f"{count:,}" for count in (one.weight.rows, one.weight.tokens, trained))
+        table.add_row(one.id, one.split, *counts, share(trained, stats.total.trained_tokens))
     return table
 
 

@@ -1,0 +1,172 @@
+"""Drops windows that share a run of words with a scenario of the evaluation: what is tested must not be trained.
+
+`overlap(config.overlap)` is the stage. It looks at what people wrote and at the replies that train. A run is
+`words` words. A shorter question counts as a whole. A call counts as a whole too, and only if it is that long: `gt mail
+send mayor/ -s ...` is every witness's, and only the end says of what. Hyperscan looks for all runs at once.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from enum import StrEnum
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+
+from data.config import ConfigError, OverlapConfig, repository_path
+from data.record import Assistant, Conversation, Drop, User, dropped
+from data.render import parse_calls
+from data.stage import Stage
+
+STAGE = "overlap"
+LEAST_WORDS = 5  # a shorter question (`Cycle 12: beat.`) stands in any town by chance
+
+_WORD = re.compile(r"\w+")
+_TAGGED = re.compile(r"<tool_(call|result)>.*?</tool_\1>", re.DOTALL)
+_PHRASE = 3  # words that are looked for first; the whole run is compared where they stand
+
+
+class Reason(StrEnum):
+    OVERLAP = "overlaps a scenario"
+
+
+class Turn(msgspec.Struct, frozen=True):
+    role: str
+    content: str
+
+
+class Scenario(msgspec.Struct, frozen=True):
+    """What of a scenario must not be trained: what the model is asked, and a right answer."""
+
+    id: str
+    messages: tuple[Turn, ...]
+    gold: str
+
+
+def overlap(config: OverlapConfig) -> Stage:
+    """A stage that passes a window or drops it. Raises ConfigError where the scenarios cannot be read."""
+    find = finder(load_runs(config))
+
+    def judge(conversation: Conversation) -> Iterator[Conversation | Drop]:
+        found = find(trained_texts(conversation))
+        yield dropped(conversation, STAGE, Reason.OVERLAP, found) if found else conversation
+
+    return judge
+
+
+def digest(config: OverlapConfig) -> str:
+    """A hash of the scenarios, for whoever keeps results: other scenarios drop other windows."""
+    total = sha256()
+    for file in _files(config):
+        total.update(file.read_bytes())
+    return total.hexdigest()
+
+
+def load_runs(config: OverlapConfig) -> dict[str, str]:
+    """Every run of words, in lower case with one space between them, and `file:line id` of its scenario.
+
+    Raises ConfigError, one sentence for each line that is no scenario.
+    """
+    runs: dict[str, str] = {}
+    problems = []
+    for file in _files(config):
+        for number, line in enumerate(file.read_bytes().splitlines(), 1):
+            if not line.strip():
+                continue
+            try:
+                scenario = msgspec.json.decode(line, type=Scenario)
+                found = list(runs_of(scenario, config.words))
+            except (msgspec.MsgspecError, UnicodeError, ValueError) as error:
+                problems.append(f"overlap.prompts: {file}:{number} is no scenario ({error}). Correct the line.")
+                continue
+            for run in found:
+                runs.setdefault(run, f"{file.name}:{number} {scenario.id}")
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return runs
+
+
+def _files(config: OverlapConfig) -> list[Path]:
+    """The scenario files. Raises ConfigError where the folder has none."""
+    if not config.prompts:
+        return []
+    files = sorted(repository_path(config.prompts).glob("*.jsonl"))
+    if not files:
+        raise ConfigError(
+            f'overlap.prompts: {config.prompts} holds no .jsonl file. Give the scenarios\' folder, or "" for no check.'
+        )
+    return files
+
+
+def runs_of(scenario: Scenario, size: int) -> Iterator[str]:
+    """The runs of a scenario: of its questions, its calls and its answers. Results are anybody's."""
+    for turn in (*scenario.messages, Turn("assistant", scenario.gold)):
+        said = _words(_TAGGED.sub(" ", turn.content))
+        if turn.role == "user" and LEAST_WORDS <= len(said) < size:
+            yield " ".join(said)
+        yield from (" ".join(said[at : at + size]) for at in range(len(said) - size + 1))
+        calls = _arguments(turn.content) if turn.role == "assistant" else ()
+        yield from (" ".join(words) for words in map(_words, calls) if len(words) >= size)
+
+
+def _arguments(answer: str) -> Iterator[str]:
+    for call in parse_calls(answer):
+        yield from (value for value in json.loads(call.arguments).values() if isinstance(value, str))
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.lower())
+
+
+def trained_texts(conversation: Conversation) -> list[str]:
+    """What people wrote in a window, and the replies that train, with their calls."""
+    texts = []
+    for message in conversation.messages:
+        if isinstance(message, User):
+            texts.append(message.text)
+        elif isinstance(message, Assistant) and message.train:
+            # An end of line in a JSON text is no letter n before the next word.
+            texts += [message.text, *(call.arguments.replace("\\n", " ") for call in message.calls)]
+    return texts
+
+
+def finder(runs: dict[str, str]) -> Callable[[Sequence[str]], str]:
+    """A function that says with which scenario texts share a run of words: the first in order, or '' for none."""
+    if not runs:
+        return lambda texts: ""
+    import hyperscan
+
+    phrases: dict[bytes, list[str]] = {}
+    for run in runs:
+        phrases.setdefault(_phrase(run), []).append(run)
+    candidates = list(phrases.values())
+    database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+    database.compile(
+        expressions=list(phrases),
+        ids=list(range(len(phrases))),
+        elements=len(phrases),
+        flags=hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_SINGLEMATCH,
+    )
+
+    def find(texts: Sequence[str]) -> str:
+        hits: set[int] = set()
+        whole = "\n".join(texts).encode("utf-8", "replace")
+        database.scan(whole, match_event_handler=lambda hit, *_: hits.add(hit))
+        if not hits:
+            return ""
+        plain = [f" {' '.join(_words(text))} " for text in texts]
+        likely = (run for hit in sorted(hits) for run in candidates[hit])
+        return next((runs[run] for run in likely if any(f" {run} " in text for text in plain)), "")
+
+    return find
+
+
+def _phrase(run: str) -> bytes:
+    """The longest words in a row of a run, as a pattern: the least likely to stand anywhere by chance."""
+    words = run.split()
+    starts = range(max(len(words) - _PHRASE, 0) + 1)
+    best = max(starts, key=lambda start: sum(map(len, words[start : start + _PHRASE])))
+    return rb"\W{1,9}".join(re.escape(word).encode() for word in words[best : best + _PHRASE])
