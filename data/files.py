@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import BinaryIO
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """A file for reading. Raises OSError for what is no file, such as a pipe, without waiting for its other end."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if stat.S_ISREG(os.fstat(handle).st_mode):
+        return os.fdopen(handle, "rb")
+    os.close(handle)
+    raise OSError(errno.EINVAL, "Not a regular file", str(path))
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -7,7 +7,6 @@ from functools import cached_property
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -15,19 +14,17 @@ from msgspec.structs import replace
 from data.config import ConfigError, DataConfig, RoleConfig, SourceKind
 from data.extract import beads, glance, observers, qna, sessions
 from data.extract.unit import Unit
-from data.finished import Done, Extracted, Finished, drop_lines, pack
+from data.finish import finish
+from data.finished import Done, Extracted, drop_lines, pack
 from data.forms import load_form
 from data.prompts import check_prompts, redact_prompts
-from data.record import Conversation, Drop, dropped, replies, weigh
+from data.record import Conversation, Drop, dropped
 from data.signals.facts import BeadFate
 from data.stage import Ledger, Outcome, Stage, run
 from data.tokens import vocabulary_of
-from data.trace import trace_of
 from data.transform import overlap as scenarios
 from data.transform.boilerplate import boilerplate
-from data.transform.chat_formatter import format_row
 from data.transform.chunker import chunker
-from data.transform.deduplicator import fingerprint
 from data.transform.outcome import outcome
 from data.transform.overlap import overlap
 from data.transform.quality_filter import quality_filter
@@ -35,8 +32,6 @@ from data.transform.redact_own import load_literals
 from data.transform.redactor import redactor, text_redactor, texts_redactor
 from data.transform.role_tagger import role_tagger
 from data.transform.tool_normalizer import tool_normalizer
-from data.validate.schema import check_row
-from data.validate.secrets import describe, findings
 
 ORDER = (
     "redact", "roles", "normalize", "boilerplate", "outcome", "windows", "overlap", "quality", "dedup", "balance",
@@ -162,51 +157,14 @@ class Worker:
         """The packed result of clean conversations, added to their books so far."""
         ledger = Ledger() if ledger is None else ledger
         outcomes = list(run(items, self.stages[CLEANING:], ledger))
-        rows, problems = self._finish(outcome for outcome in outcomes if isinstance(outcome, Conversation))
+        windows = [outcome for outcome in outcomes if isinstance(outcome, Conversation)]
+        rows, problems = finish(windows, self.setting.config)
         drops = drop_lines(outcome for outcome in outcomes if isinstance(outcome, Drop))
         return pack(Done(ledger, drops, tuple(rows), tuple(problems)))
-
-    def _finish(self, windows: Iterable[Conversation]) -> tuple[list[Finished], list[str]]:
-        rows: list[Finished] = []
-        problems: list[str] = []
-        for window in windows:
-            row = finish(window, self.setting.config)
-            value = msgspec.json.decode(row.line)
-            problems.extend(f"row {row.id}: {problem}." for problem in check_row(value))
-            found = findings(_texts_of(value), self.setting.config.audit.allow)
-            problems.extend(describe(finding, row.id) for finding in found)
-            rows.append(row)
-        return rows, problems
 
     def work(self, unit: Unit) -> bytes:
         """The packed result of a unit: its rows, its drops and its books."""
         return self.transform(*self.extract(unit))
-
-
-def _texts_of(row: dict[str, Any]) -> list[str]:
-    """The texts of a row in either form."""
-    return [turn["value"] for turn in row.get("conversations", ())] or [row["messages"]]
-
-
-def finish(window: Conversation, config: DataConfig) -> Finished:
-    """A window as the row that will be written, with what the last stages ask about it."""
-    trained = list(replies(window))
-    mark = fingerprint(window, config.dedup)
-    return Finished(
-        id=window.id,
-        role=window.role,
-        group=window.origin.group,
-        session=window.origin.session,
-        started=window.origin.started,
-        tally=weigh(trained, conversations=1),
-        tokens=window.tokens,
-        line=msgspec.json.encode(format_row(window, config.tool_format)),
-        trace=msgspec.json.encode(trace_of(window)),
-        exact=mark.exact,
-        shingles=mark.shingles,
-        bands=mark.bands,
-        trained=b"".join(blake2b(reply.id.encode(), digest_size=8).digest() for reply in trained),
-    )
 
 
 def read_unit(unit: Unit, ledger: Ledger) -> Iterator[Outcome]:

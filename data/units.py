@@ -29,7 +29,7 @@ class Looker:
 
     def __call__(self, paths: Sequence[Path]) -> list[Glance]:
         for path in paths:
-            if path not in self._seen and (known := self._memory.recall(path)):
+            if path not in self._seen and (known := self._memory.recall(path) or _no_file(path)):
                 self._seen[path] = known
         new = [path for path in paths if path not in self._seen]
         for batch, glances in zip(_batches(new), in_order(self._engine, "look", _batches(new)), strict=True):
@@ -37,6 +37,11 @@ class Looker:
                 self._seen[path] = glance
                 self._memory.keep(path, glance)
         return [self._seen[path] for path in paths]
+
+
+def _no_file(path: Path) -> Glance | None:
+    """The look at what is no file: a pipe would wait for its other end."""
+    return None if path.is_file() else UNREADABLE
 
 
 def _batches(paths: Sequence[Path]) -> Iterator[list[Path]]:

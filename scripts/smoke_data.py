@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     except ConfigError as error:
         print(*error.problems, sep="\n", file=sys.stderr)
         return 1
-    changed = merge(data, {"base_model": str(options.base), "windows": WINDOWS})
+    changed = merge(data, {"base_model": str(options.base), "tool_format": "xml", "windows": WINDOWS})
     write_text(options.out, yaml.safe_dump(changed, sort_keys=False, allow_unicode=True))
     print(f"wrote {options.out}: windows of {WINDOWS['max_tokens']} tokens of {options.base}")
     return 0

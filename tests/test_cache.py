@@ -169,6 +169,11 @@ def test_an_unreadable_file_has_no_key_and_so_no_kept_result(tmp_path: Path) -> 
     assert cache.get("") is None
 
 
+@pytest.mark.parametrize("other", [b'"uuid":"b"', b'"sessionId":"' + b"x" * 64 + b'"'])
+def test_an_id_has_the_same_hash_whatever_else_stands_in_its_file(other: bytes) -> None:
+    assert set(hash_all([b'"uuid":"a"'])) < set(hash_all([b'"uuid":"a"', other]))
+
+
 def test_an_id_counts_with_or_without_a_space_and_across_blocks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -219,7 +219,12 @@ def test_arbitrary_text_stays_as_it_is_or_is_stable(first: str, second: str) -> 
 
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | prose | st.sampled_from(SHAPED),
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | prose
+        | st.sampled_from(SHAPED),
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(prose, inner, max_size=3),
         max_leaves=8,
     )

@@ -26,9 +26,8 @@ _IDENTITY = re.compile(rb'"(?:uuid|sessionId)":\s?"[^"]{1,64}"|"id":\s?"msg_[^"]
 _LONGEST = 128  # bytes of an identity with its key
 _BLOCK = 1 << 23
 _MIX = 0x9E3779B97F4A7C15
-_SETTLED = (
-    2_000_000_000  # ns; a file changed this shortly before the look may change again within one tick of its clock
-)
+_WORDS = 10  # 64-bit words that hold the longest identity; the same for all, since padding counts in the hash
+_SETTLED = 2_000_000_000  # ns; what changed later than this may change again within one tick of the file's clock
 
 
 class Glance(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -114,10 +113,9 @@ def hash_all(identities: Iterable[bytes]) -> NDArray[np.uint64]:
     compact = [identity if b" " not in identity else identity.replace(b" ", b"") for identity in identities]
     if not compact:
         return np.empty(0, np.uint64)
-    words = -(-max(map(len, compact)) // 8)
-    rows = np.array(compact, dtype=f"S{words * 8}")
+    rows = np.array(compact, dtype=f"S{_WORDS * 8}")
     mixed = np.zeros(len(rows), np.uint64)
-    for word in rows.view("<u8").reshape(len(rows), words).T:
+    for word in rows.view("<u8").reshape(len(rows), _WORDS).T:
         mixed = (mixed ^ word) * np.uint64(_MIX)
         mixed ^= mixed >> np.uint64(31)
     return np.unique(mixed)

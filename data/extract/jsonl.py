@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
 
+from data.files import open_regular
 from data.record import Drop
 
 MAX_LINE = 64 * 2**20  # bytes; the longest real line seen is 1.2 MB, an image pasted into a session up to 30 MB
@@ -43,7 +44,7 @@ class Line(NamedTuple):
 def read_objects(path: Path, stage: str) -> Iterator[Line | Drop]:
     """Every JSON object of a file in order; blank lines are skipped, all else is a drop of `stage`."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             for number, raw in enumerate(_lines(file), 1):
                 yield from _objects(raw, path, number, stage)
     except OSError as error:

@@ -12,7 +12,9 @@ from typing import Any
 
 import msgspec
 
+from data import lenient_json
 from data.extract.transcript import PERSISTED, Block, Record
+from data.files import open_regular
 from data.record import ResultStatus
 
 REJECTED = "The user doesn't want to proceed with this tool use."
@@ -88,7 +90,7 @@ def _from_side_file(call_id: str, record: Record) -> str:
 
 
 def _read_bounded(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         size = path.stat().st_size
         if size <= SIDE_FILE_CHARS:
             return file.read().decode("utf-8", "replace")
@@ -106,9 +108,16 @@ def _from_tool_use_result(record: Record) -> str:
 
 def tool_use_detail(record: Record) -> dict[str, Any]:
     """What the client kept beside a result, if it is an object."""
-    raw = bytes(record.line.tool_use_result)
-    value = msgspec.json.decode(raw) if raw else None
+    value = decoded(record.line.tool_use_result)
     return value if isinstance(value, dict) else {}
+
+
+def decoded(raw: msgspec.Raw) -> Any:
+    """The value of a field that was left undecoded; None where it is absent or no JSON."""
+    try:
+        return lenient_json.loads(bytes(raw)) if bytes(raw) else None
+    except ValueError:
+        return None
 
 
 def agent_calls(records: Iterable[Record]) -> dict[str, str]:

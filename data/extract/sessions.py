@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
 
 from data import lenient_json
 from data.extract.forgetting import remembered
@@ -36,6 +40,7 @@ from data.stage import LedgerImbalance
 
 OBSERVER_SUFFIX = "observer-sessions"
 JOURNAL = "journal.jsonl"  # a workflow's own log, beside the transcripts of its subagents
+DEEPEST = 100  # levels of arguments; the tools known today take five
 NO_RESULT = "[No result of this call was recorded.]"
 
 
@@ -51,9 +56,12 @@ def units(folder: Path, role: str = "", look: Look = look_at_all, archived: Arch
         raise SourceError(f"{folder} is not a folder. Give the folder with your transcripts: --sessions DIR.")
     files = sorted([*transcripts(folder), *archived.pick(transcripts)])
     stored = {project: sorted(project.glob("*/tool-results/*")) for project in {_project(path) for path in files}}
-    for family in families(files, look(files)):
+    glances = look(files)
+    sizes = {path: glance.size for path, glance in zip(files, glances, strict=True)}
+    for family in families(files, glances):
         projects = dict.fromkeys(map(_project, family))
-        yield sized("sessions", family[0].stem, family, role, [path for p in projects for path in stored[p]])
+        unit = sized("sessions", family[0].stem, family, role, [path for p in projects for path in stored[p]])
+        yield replace(unit, sizes=tuple(sizes[path] for path in family))
 
 
 def transcripts(folder: Path) -> list[Path]:
@@ -96,9 +104,9 @@ def read(unit: Unit) -> Iterator[Conversation | Drop]:
     Every record ends as `used` or under a named reason; raises LedgerImbalance if one does not.
     """
     files: list[list[Record]] = []
-    for path in unit.files:
+    for path, size in zip_longest(unit.files, unit.sizes):
         records: list[Record] = []
-        for item in read_records(Path(path)):
+        for item in read_records(Path(path), size):
             if isinstance(item, Drop):
                 yield item
             else:
@@ -268,11 +276,18 @@ def _reply_drop(node: Node, reason: Reason) -> Drop:
 def _call(node: Node, call_id: str) -> ToolCall:
     """The call with its arguments as normal JSON text: the model's own keys and order, spaces after `,` and `:`."""
     block = next(b for b in node.blocks if b.type == "tool_use" and b.id == call_id)
-    raw = bytes(block.input)
-    try:
-        arguments = lenient_json.loads(raw) if raw else {}
-    except ValueError:
-        arguments = {}
+    arguments = _arguments(bytes(block.input) or b"{}")
     if not isinstance(arguments, dict):
         arguments = {"input": arguments}
     return ToolCall(call_id, block.name or "", lenient_json.dumps(arguments))
+
+
+def _arguments(raw: bytes) -> Any:
+    """The value of the arguments; their text where it is nested deeper than any stage should have to follow."""
+    try:
+        value = lenient_json.loads(raw)
+    except ValueError:
+        return raw.decode("utf-8", "replace")
+    if raw.count(b"[") + raw.count(b"{") > DEEPEST and lenient_json.is_deep(value, DEEPEST):
+        return raw.decode("utf-8", "replace")
+    return value

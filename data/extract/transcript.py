@@ -6,7 +6,6 @@ agent is set aside as foreign. Field meanings were measured on real transcripts 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -14,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+from data.extract.repair import Broken, fitted, values
+from data.files import open_regular
 from data.record import Drop
 
 STAGE = "sessions"
@@ -99,6 +100,12 @@ class _Usual(Line, rename="camel", gc=False):
     message: ApiMessage | None = None
 
 
+class _Foreign(msgspec.Struct, gc=False):
+    """A whole file of the Gemini CLI."""
+
+    messages: list[msgspec.Raw]
+
+
 class Record(msgspec.Struct, gc=False):
     """A line with its place. `before` is the uuid of the record before it in its file; `fate` is filled later."""
 
@@ -114,70 +121,78 @@ class Record(msgspec.Struct, gc=False):
 
 
 _USUAL = msgspec.json.Decoder(_Usual)
-_LINES = msgspec.json.Decoder(Line)
-_GLUE = json.JSONDecoder()
+_FOREIGN = msgspec.json.Decoder(_Foreign)
+_LONGEST_REPAIR = 1 << 26  # bytes; real lines are a few MB, and repair needs many times the memory of a line
 
 
-def read_records(path: Path) -> Iterator[Record | Drop]:
-    """The records of a file in order, and a drop for each line that is none."""
+def read_records(path: Path, size: int | None = None) -> Iterator[Record | Drop]:
+    """The records of a file in order, and a drop for each line that is none.
+
+    Of a session that is being written only the first `size` bytes are read, as far as it was looked into.
+    """
     try:
-        with path.open("rb") as lines:
-            yield from _records(path, lines)
+        with open_regular(path) as lines:
+            yield from _records(path, lines if size is None else _first(lines, size))
     except OSError as error:
         yield _drop(Reason.UNREADABLE, path, 0, error.strerror or "")
+
+
+def _first(lines: Iterable[bytes], size: int) -> Iterator[bytes]:
+    for line in lines:
+        if len(line) >= size:
+            yield line[:size]
+            return
+        yield line
+        size -= len(line)
 
 
 def _records(path: Path, lines: Iterable[bytes]) -> Iterator[Record | Drop]:
     before, file = None, str(path)
     for number, raw in enumerate(lines, start=1):
         try:
-            decoded: Sequence[Line] = (_USUAL.decode(raw),)
-        except (msgspec.MsgspecError, RecursionError):
+            decoded: Sequence[Line | Broken] = (_USUAL.decode(raw),)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
             if raw.isspace():
                 continue
-            try:
-                decoded = decode_line(raw)
-            except ValueError as error:
-                if number == 1 and (foreign := _foreign(path)):
-                    yield foreign
-                    return
-                yield _drop(Reason.MALFORMED, path, number, str(error))
-                continue
+            decoded = repaired(raw)
+        if number == 1 and (not decoded or isinstance(decoded[0], Broken) or not decoded[0].type):
+            if foreign := _foreign(path):
+                yield foreign
+                return
         for line in decoded:
+            if isinstance(line, Broken):
+                yield _drop(Reason.MALFORMED, path, number, line)
+                continue
             yield _with_message(Record(line, file, number, before))
             before = line.uuid or before
 
 
-def decode_line(raw: bytes) -> list[Line]:
-    """The objects on one line, usually one. Raises ValueError where any part of it is not a record."""
+def repaired(raw: bytes) -> list[Line | Broken]:
+    """What a line that is no plain record holds: its records, and why other parts of it are none."""
+    if len(raw) > _LONGEST_REPAIR:
+        return [Broken(f"no JSON, and over {_LONGEST_REPAIR >> 20} MiB")]
+    return [_line(value) for value in values(raw)]
+
+
+def _line(value: Any) -> Line | Broken:
+    if not isinstance(value, dict):
+        return value if isinstance(value, Broken) else Broken(f"Expected an object, got {type(value).__name__}")
     try:
-        return [_decode(raw)]
-    except msgspec.ValidationError:
-        raise
-    except (msgspec.DecodeError, RecursionError):
-        return [_decode(piece) for piece in _unglue(raw)]
+        line = fitted(value, _Usual)
+        line.message = _message(value.get("message"))
+    except RecursionError:
+        return Broken("JSON nested too deeply")
+    return line
 
 
-def _decode(raw: bytes) -> Line:
-    try:
-        return _USUAL.decode(raw)
-    except msgspec.ValidationError:
-        return _LINES.decode(raw)  # a message of another shape is no message; the record counts all the same
-
-
-def _unglue(raw: bytes) -> list[bytes]:
-    """The JSON values on a line, one after the other; lone surrogates in them become question marks."""
-    text = raw.decode("utf-8", "replace").strip()
-    pieces, start = [], 0
-    while start < len(text):
-        try:
-            value, start = _GLUE.raw_decode(text, start)
-            pieces.append(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
-        except RecursionError:
-            raise ValueError("JSON nested too deeply") from None
-        while start < len(text) and text[start].isspace():
-            start += 1
-    return pieces
+def _message(value: Any) -> ApiMessage | None:
+    """A message of another shape, as far as it is known; None where it is no object."""
+    if not isinstance(value, dict):
+        return None
+    message, content = fitted(value, ApiMessage), value.get("content")
+    if isinstance(content, list):
+        message.content = [fitted(block, Block) for block in content if isinstance(block, dict)]
+    return message
 
 
 def _with_message(record: Record) -> Record:
@@ -203,12 +218,10 @@ def _is_persisted(block: Block) -> bool:
 def _foreign(path: Path) -> Drop | None:
     """The drop of a file that is one JSON object with messages, as the Gemini CLI writes them."""
     try:
-        whole = msgspec.json.decode(path.read_bytes())
-    except (msgspec.DecodeError, RecursionError):
+        whole = _FOREIGN.decode(path.read_bytes())
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
-    if isinstance(whole, dict) and isinstance(whole.get("messages"), list):
-        return _drop(Reason.FOREIGN, path, 0, f"{len(whole['messages'])} messages of another agent")
-    return None
+    return _drop(Reason.FOREIGN, path, 0, f"{len(whole.messages)} messages of another agent")
 
 
 def _drop(reason: Reason, path: Path, number: int, detail: str) -> Drop:

@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from data.extract.human import classify, is_skill_body
-from data.extract.results import Result, plain_text, read_result
+from data.extract.results import Result, decoded, plain_text, read_result
 from data.extract.transcript import Block, Reason, Record
 from data.record import ToolCall, User, UserKind
 
@@ -227,10 +227,10 @@ def _cut_loops(nodes: dict[str, Node], children: dict[str | None, list[str]]) ->
     """Broken input can name a descendant as parent; such a node opens a segment of its own."""
     reached: set[str] = set()
     for key in nodes:
-        path = []
+        path: dict[str, None] = {}
         at: str | None = key
         while at is not None and at not in reached and at not in path:
-            path.append(at)
+            path[at] = None
             at = nodes[at].parent
         if at is not None and at in path:
             children[nodes[at].parent].remove(at)
@@ -243,7 +243,7 @@ def queued_command(record: Record) -> User | None:
     """The human text of an attachment that delivered a queued command (versions after 2.1.42)."""
     if not bytes(record.line.attachment):
         return None
-    value = msgspec.json.decode(record.line.attachment)
+    value = decoded(record.line.attachment)
     if not isinstance(value, dict) or value.get("type") != "queued_command":
         return None
     prompt = plain_text(value.get("prompt")).strip()

@@ -21,6 +21,7 @@ class SourceError(Exception):
 class Unit(msgspec.Struct, frozen=True):
     """Files that must be read together. `role` is the source's configured role, if any; `bytes` their total size.
 
+    A file that is being written is read as far as it went when the units were found: `sizes` in bytes, where known.
     `beside` are files that reading these may open as well, such as outputs that were stored apart. What stands in
     `forgotten` sessions is set aside.
     """
@@ -30,6 +31,7 @@ class Unit(msgspec.Struct, frozen=True):
     files: tuple[str, ...]
     bytes: int = 0
     role: str = ""
+    sizes: tuple[int, ...] = ()
     beside: tuple[str, ...] = ()
     forgotten: frozenset[str] = frozenset()
 

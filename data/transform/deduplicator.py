@@ -14,7 +14,6 @@ from enum import StrEnum
 from functools import cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING
-from zlib import crc32
 
 import msgspec
 
@@ -118,14 +117,25 @@ def band_keys(bands: bytes) -> tuple[int, ...]:
 
 def fingerprint(conversation: Conversation, config: DedupConfig) -> Fingerprint:
     """What identifies the trained part of a window."""
-    parts = list(trained_parts(conversation.messages))
-    exact = blake2b(msgspec.json.encode((conversation.role, parts)), digest_size=16).digest()
+    return fingerprints([conversation], config)[0]
+
+
+def fingerprints(windows: Sequence[Conversation], config: DedupConfig) -> list[Fingerprint]:
+    """The same for many windows; their signatures are made in one go."""
+    parts = [list(trained_parts(window.messages)) for window in windows]
+    exact = [
+        blake2b(msgspec.json.encode((window.role, part)), digest_size=16).digest()
+        for window, part in zip(windows, parts, strict=True)
+    ]
     if not config.near:
-        return Fingerprint(exact)
-    hashes = _shingles("\n".join(text for pair in parts for text in pair), config.shingle)
-    if len(hashes) < MIN_SHINGLES:
-        return Fingerprint(exact)
-    return Fingerprint(exact, hashes.astype("<u4").tobytes(), _band_keys(hashes, config))
+        return [Fingerprint(mark) for mark in exact]
+    hashes = [_shingles("\n".join(text for pair in part for text in pair), config.shingle) for part in parts]
+    large = [one for one in hashes if len(one) >= MIN_SHINGLES]
+    bands = iter(_band_keys(large, config) if large else ())
+    return [
+        Fingerprint(mark, one.tobytes(), next(bands)) if len(one) >= MIN_SHINGLES else Fingerprint(mark)
+        for mark, one in zip(exact, hashes, strict=True)
+    ]
 
 
 def trained_parts(messages: tuple[Message, ...]) -> Iterator[tuple[str, str]]:
@@ -168,32 +178,62 @@ def _bands_for(agreement: float) -> int:
 
 
 def _shingles(text: str, size: int) -> NDArray[np.uint32]:
-    """The sorted, distinct hashes of every `size` words in a row."""
+    """The sorted, distinct hashes of every `size` words in a row.
+
+    A shingle's hash is a polynomial of its bytes without the spaces: a difference of two sums of the whole text, so
+    that no word has to be cut out.
+    """
     import numpy as np
 
-    words = np.fromiter(map(crc32, text.encode("utf-8", "surrogatepass").split()), np.uint64)
+    raw = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8)
+    solid = raw > 32
+    begins = solid.copy()
+    begins[1:] &= ~solid[:-1]
+    letters = raw[solid]
+    words = (np.cumsum(solid) - 1)[begins]
     if len(words) < size:
         return np.empty(0, np.uint32)
-    mixed = np.zeros(len(words) - size + 1, np.uint64)
-    for offset in range(size):
-        mixed = (mixed ^ words[offset : len(words) - size + 1 + offset]) * np.uint64(_MIX)
-        mixed ^= mixed >> np.uint64(29)
-    hashes: NDArray[np.uint32] = np.sort((mixed >> np.uint64(32)).astype(np.uint32))
+    powers, inverse = _powers(len(letters))
+    sums = np.zeros(len(letters) + 1, np.uint64)
+    np.cumsum((letters + np.uint64(1)) * powers[: len(letters)], out=sums[1:])
+    starts = words[: len(words) - size + 1]
+    mixed = (sums[np.append(words[size:], len(letters))] - sums[starts]) * inverse[starts]
+    mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(_MIX)
+    hashes: NDArray[np.uint32] = np.sort((mixed >> np.uint64(32)).astype("<u4"))
     distinct: NDArray[np.uint32] = hashes[np.concatenate(([True], hashes[1:] != hashes[:-1]))]
     return distinct  # np.unique would take four times as long
 
 
-def _band_keys(hashes: NDArray[np.uint32], config: DedupConfig) -> bytes:
+def _powers(count: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """The powers of the polynomial's base and their inverses, modulo 2^64, at least so many."""
+    return _powers_of(1 << max(count - 1, 1).bit_length())
+
+
+@cache
+def _powers_of(count: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    import numpy as np
+
+    def series(base: int) -> NDArray[np.uint64]:
+        steps = np.full(count, base, np.uint64)
+        steps[0] = 1
+        powers: NDArray[np.uint64] = np.multiply.accumulate(steps)
+        return powers
+
+    return series(_MIX), series(pow(_MIX, -1, 1 << 64))
+
+
+def _band_keys(hashes: Sequence[NDArray[np.uint32]], config: DedupConfig) -> list[bytes]:
+    """For each set of shingles the keys of its signature's bands."""
     import numpy as np
     from rensa import RMinHash
 
-    spread = (hashes.astype(np.uint64) + np.uint64(1)) * np.uint64(_MIX)
-    offsets = np.array([0, len(spread)], np.uint64)
+    spread = (np.concatenate(hashes).astype(np.uint64) + np.uint64(1)) * np.uint64(_MIX)
+    offsets = np.cumsum([0, *map(len, hashes)]).astype(np.uint64)
     matrix = RMinHash.digest_matrix_from_flat_token_hashes(spread, offsets, config.permutations, _SEED)
     bands, rows = bands_and_rows(config)
-    cut = np.array(matrix.to_rows()[0][: bands * rows], np.uint64).reshape(bands, rows)
-    keys = np.arange(bands, dtype=np.uint64)
-    for column in cut.T:
-        keys = (keys ^ column) * np.uint64(_MIX)
+    signatures = np.array(matrix.to_rows(), np.uint64)[:, : bands * rows].reshape(len(hashes), bands, rows)
+    keys = np.broadcast_to(np.arange(bands, dtype=np.uint64), (len(hashes), bands))
+    for row in range(rows):
+        keys = (keys ^ signatures[:, :, row]) * np.uint64(_MIX)
         keys ^= keys >> np.uint64(29)
-    return keys.astype("<u8").tobytes()
+    return [key.tobytes() for key in keys.astype("<u8")]

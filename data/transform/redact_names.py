@@ -118,15 +118,20 @@ def learn(text: bytes, findings: Iterable[Finding], known: Iterable[str], always
     """Everybody whom a conversation names. `known` are user names from outside, `always` names of the config."""
     certain = {name.lower() for name in known if _is_person(name)}
     possible: set[str] = set()
+    met: set[str] = set()
     for finding in findings:
         name = _name_at(text[finding.start : finding.end])
-        if not name or name in certain or finding.encoded:
+        if not name or finding.encoded:
             continue
-        level = _how_sure(text, finding)
-        (certain if level == 2 else possible if level == 1 else set()).add(name)
-    lowered = text.lower()
-    named = {name.lower() for name in always if _stands_in(lowered, name.lower())}
-    certain = {name for name in certain if _stands_in(lowered, name)}
+        met.add(name)
+        if name not in certain:
+            level = _how_sure(text, finding)
+            (certain if level == 2 else possible if level == 1 else set()).add(name)
+    named = {name.lower() for name in always}
+    if absent := (certain - met) | named:
+        lowered = text.lower()
+        gone = {name for name in absent if not _stands_in(lowered, name)}
+        certain, named = certain - gone, named - gone
     words = {name for name in certain if len(name) < 4 or name in _ALSO_WORDS} - named
     marks = {name: pseudonym("user", name.encode()) for name in certain | possible}
     marks |= {name: pseudonym("name", name.encode()) for name in named}

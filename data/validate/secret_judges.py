@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import partial
+from string import ascii_uppercase, digits
 from typing import TypeAlias
 
 from data.transform.redact_judge import is_code
@@ -19,6 +19,8 @@ _KEY_BODY = re.compile(r"(?=[^\n]{0,60}[0-9])(?=[^\n]{0,60}[a-z])(?=[^\n]{0,60}[
 _KEY_WITHIN = 400  # characters from a header to the first line of its key; PuTTY writes five lines between
 _PIECES = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+|[_./-]+")
 _WORD = re.compile(r"\w+")
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_SERIES = (2 * (digits + ascii_uppercase), 2 * (ascii_uppercase + digits), 2 * digits, 2 * (digits + "ABCDEF"))
 _VALUE = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9+=_.!@#$%^&*~?-]{8,500}")
 # What ends like this says where a secret is or how long, not what it is.
 _ABOUT = ("name", "names", "id", "ids", "env", "file", "path", "url", "uri", "type", "ref", "version", "field")
@@ -74,18 +76,16 @@ def _ends_here(match: re.Match[str], value: str) -> bool:
 
 def is_assigned_secret(match: re.Match[str], value: str) -> bool:
     """A value of digits and letters that is no name, no path, no pattern and no expression."""
-    from detect_secrets.filters import heuristic
-
     key = _WORD.match(match[0])
     if (key and key[0].lower().endswith(_ABOUT)) or not _VALUE.fullmatch(value):
         return False  # a value of letters alone is a type, a name or a word in nearly all code
-    doubts: tuple[Callable[[str], bool], ...] = (
-        partial(is_name, least=1),
-        heuristic.is_prefixed_with_dollar_sign,
-        heuristic.is_potential_uuid,
-        heuristic.is_sequential_string,
-    )
-    return not (any(doubt(value) for doubt in doubts) or is_code(value.encode("utf-8", "replace")))
+    doubts = (value.startswith("$"), is_name(value, least=1), _UUID.search(value), _is_series(value))
+    return not (any(doubts) or is_code(value.encode("utf-8", "replace")))
+
+
+def _is_series(value: str) -> bool:
+    """`abcdefgh12345678`, as the scanner's own heuristic sees it: a piece of the alphabet or of the digits."""
+    return any(value.upper() in series for series in _SERIES)
 
 
 JUDGES: dict[str, Judge] = {
