@@ -5,6 +5,9 @@ A dataset is complete when its manifest is there: it is removed first and writte
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,12 +19,11 @@ import msgspec
 from data.config import DataConfig
 from data.extract.transcript import Reason
 from data.finished import Done, drop_lines
-from data.last import choose
+from data.last import book, choose
 from data.record import SPLITS, Tally
 from data.spool import Entry, Spool
 from data.stage import Ledger, check
 from data.stages import ORDER
-from data.transform.deduplicator import band_keys, rivals
 from data.validate import stats
 from data.validate.rows import Manifest
 from data.validate.schema import SHOWN
@@ -51,10 +53,11 @@ def build(results: Iterable[Done], source: Input, config: DataConfig, out: Path)
         with Writer(staging, config) as writer, Spool(staging / "rows.spool") as spool:
             entries = _put_aside(results, spool, writer, ledger)
             refuse_doubles(entries)
-            stay, drops, balance = choose(entries, spool, config, ledger)
-            writer.drops(drop_lines(drops))
+            stay, balance = choose(entries, spool, config, ledger, lambda drop: writer.drops(drop_lines([drop])))
             for entry, split in stay:
-                writer.row(entry, split, *spool.text(entry))
+                row = spool.read(entry)
+                book(row, ledger)
+                writer.row(row, split)
         (staging / "rows.spool").unlink()
         check(ledger, ORDER)
         write_json(staging / "ledger.json", ledger)
@@ -78,29 +81,42 @@ def _put_aside(results: Iterable[Done], spool: Spool, writer: Writer, ledger: Le
 
 
 def refuse_doubles(entries: Sequence[Entry]) -> None:
-    """Each row stands once, and each message is trained in one row. Raises BrokenRows with what is not so."""
+    """Each row stands once. Raises BrokenRows with those that do not."""
     rows = Counter(entry.id for entry in entries)
-    problems = [f"row {name} stands {count} times." for name, count in rows.items() if count > 1]
-    doubles = rivals(entry.trained for entry in entries)
-    problems += [
-        f"row {entry.id} trains a message that another row trains too."
-        for entry in entries
-        if doubles and not doubles.isdisjoint(band_keys(entry.trained))
-    ]
-    if problems:
+    if problems := [f"row {name} stands {count} times." for name, count in rows.items() if count > 1]:
         raise BrokenRows("\n".join(problems[:SHOWN]))
 
 
 @contextmanager
 def staging_folder(out: Path) -> Iterator[Path]:
-    """A folder beside the dataset for what is not finished; it is gone afterwards, whatever happened."""
+    """A folder beside the dataset for what is not finished; it is gone afterwards, whatever happened.
+
+    Raises OSError where it cannot be made, or another build is writing the dataset.
+    """
     staging = out / BUILDING
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
-    try:
-        yield staging
-    finally:
+    out.mkdir(parents=True, exist_ok=True)
+    with _locked(out):
         shutil.rmtree(staging, ignore_errors=True)
+        staging.mkdir()
+        try:
+            yield staging
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    """The folder itself is the lock: it is free again when its holder ends, however that ends."""
+    handle = os.open(out, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            problem = "another build is writing this dataset. Wait for it, or choose another folder with --out"
+            raise OSError(errno.EBUSY, problem, str(out)) from None
+        yield
+    finally:
+        os.close(handle)
 
 
 def write_json(path: Path, value: object) -> None:

@@ -6,12 +6,14 @@ it is unredacted. Results that a build did not use are removed when it is done.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from data.extract.glance import Glance, Memory
 from data.extract.unit import Unit
@@ -33,8 +35,10 @@ class Cache:
     def key(self, unit: Unit, glances: Iterable[Glance]) -> str:
         """The name of a unit's result; empty where one of its files cannot be read, since that may change."""
         digests = [glance.digest for glance in glances]
-        beside = [(path, _stamp(path)) for path in unit.beside]
-        facts = msgspec.msgpack.encode((unit, digests, beside, self._setting), order="deterministic")
+        files = [os.fsencode(path) for path in unit.files]  # names need not be UTF-8
+        beside = [(os.fsencode(path), _stamp(path)) for path in unit.beside]
+        rest = replace(unit, files=(), beside=())
+        facts = msgspec.msgpack.encode((rest, files, digests, beside, self._setting), order="deterministic")
         return blake2b(facts, digest_size=20).hexdigest() if all(digests) else ""
 
     def get(self, key: str) -> bytes | None:
@@ -61,9 +65,8 @@ class Cache:
                 self._used.add(key)
 
     def close(self) -> None:
-        """Remember the looks, and remove what this build did not use."""
+        """Remove what this build did not use."""
         with suppress(OSError):
-            self.memory.save()
             for path in self.folder.glob("??/*") if self.folder else ():
                 if path.name not in self._used:
                     path.unlink()

@@ -19,6 +19,12 @@ def open_regular(path: Path) -> BinaryIO:
     raise OSError(errno.EINVAL, "Not a regular file", str(path))
 
 
+def shown(path: Path) -> str:
+    """A path as text that can be written down: bytes in it that are no UTF-8 as `\\xff`."""
+    text = str(path)
+    return text if text.isascii() else os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file whole or not at all. Raises OSError, with nothing left behind, where it cannot be written."""
     path.parent.mkdir(parents=True, exist_ok=True)

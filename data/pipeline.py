@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
@@ -22,12 +21,13 @@ from data.cache import Cache
 from data.config import ConfigError, DataConfig, load_config, repository_path
 from data.extract import archive, sessions
 from data.extract.bead_outcomes import bead_fates
-from data.extract.library import NOTHING, only_archived
+from data.extract.library import NOTHING, Archived, only_archived
 from data.extract.unit import SourceError
 from data.finished import Done, Extracted, unpack
 from data.forgotten import load_forgotten
 from data.progress import watched
 from data.record import Conversation, Drop
+from data.sessions_folder import DEFAULT_SESSIONS, choose_sessions, find_sessions
 from data.stage import Ledger, LedgerImbalance, Outcome
 from data.stages import Setting, check_config
 from data.summary import announce, close
@@ -39,7 +39,6 @@ from data.validate.rows import DatasetError
 from data.workers import EngineError, EngineName, in_order, open_engine
 from data.writer import Input
 
-DEFAULT_SESSIONS = Path("~/.claude/projects")
 EXTRACTED = "conversations.jsonl"
 CACHE = ".cache"
 COMMANDS = {
@@ -104,7 +103,7 @@ def _run(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config)
     if arguments.archive:
         config = msgspec.structs.replace(config, archive=str(arguments.archive.absolute()))
-    live = (arguments.sessions or DEFAULT_SESSIONS).expanduser()
+    live = find_sessions(arguments.sessions, arguments.out)
     match arguments.command:
         case "archive":
             return archive.run(live, repository_path(config.archive), arguments.expire_days)
@@ -119,22 +118,21 @@ def _run(arguments: argparse.Namespace) -> int:
     check_config(config)
     if arguments.command == "transform":
         return _transform(config, arguments)
-    with tempfile.TemporaryDirectory(prefix="sample-town-") as scratch:
-        folder, sample = choose_sessions(arguments.sessions, Path(scratch), repository_path(config.archive))
-        return _read(config, folder, sample, arguments)
+    folder, sample = choose_sessions(arguments.sessions, arguments.out, repository_path(config.archive))
+    return _read(config, folder, sample, arguments)
 
 
 def _read(config: DataConfig, folder: Path, sample: bool, arguments: argparse.Namespace) -> int:
-    """Read the transcripts: a dry run, an extraction, or a build."""
+    """Read the transcripts: a dry run, an extraction, or a build. Raises SourceError where it would read itself."""
+    if arguments.out.resolve().is_relative_to(folder.resolve()):
+        raise SourceError(f"{arguments.out} lies in {folder}, where transcripts are read. Choose another --out.")
     archived = NOTHING if sample else only_archived(folder, repository_path(config.archive))
     forgotten = load_forgotten(repository_path(config.forgotten))
-    transcripts = [*sessions.transcripts(folder), *archived.pick(sessions.transcripts)]
-    setting = Setting(config, people_of(transcripts), bead_fates(bead_files(config, folder)))
+    setting = Setting(config, _people(folder, archived), bead_fates(bead_files(config, folder)))
     with open_engine(arguments.engine, arguments.workers, setting) as engine:
         cache = Cache(None if arguments.no_cache or arguments.dry_run else arguments.out / CACHE, setting.key())
         look = Looker(cache.memory, engine)
-        found = find_units(config, folder, look, archived)[: arguments.limit]
-        units = [msgspec.structs.replace(unit, forgotten=forgotten) for unit in found]
+        units = find_units(config, folder, look, archived, forgotten)[: arguments.limit]
         if arguments.dry_run:
             announce(units, arguments.out)
             return 0
@@ -147,24 +145,10 @@ def _read(config: DataConfig, folder: Path, sample: bool, arguments: argparse.Na
         return _finish(done, source, config, arguments.out)
 
 
-def choose_sessions(given: Path | None, scratch: Path, archive_dir: Path) -> tuple[Path, bool]:
-    """The folder to read and whether it is the sample town, which stands in where a user has no transcripts yet.
-
-    Raises SourceError where a folder was given and holds no transcript.
-    """
-    folder = (given or DEFAULT_SESSIONS).expanduser()
-    if only_archived(folder, archive_dir).files or (folder.is_dir() and next(folder.rglob("*.jsonl"), None)):
-        return folder, False
-    if given:
-        state = "holds no .jsonl transcripts" if folder.is_dir() else "does not exist"
-        raise SourceError(f"{given} {state}. Give the folder that Claude Code writes to, usually {DEFAULT_SESSIONS}.")
-    from data.sample.disk import write_town
-    from data.sample.town import build_town
-
-    town = build_town()
-    write_town(scratch, town.files)
-    print(f"No transcripts in {DEFAULT_SESSIONS}: using the invented sample town of {town.sessions} sessions instead.")
-    return scratch / "projects", True
+def _people(folder: Path, archived: Archived) -> frozenset[str]:
+    """Everybody in whose home folder one of the transcripts was recorded."""
+    transcripts = [*sessions.transcripts(folder), *archived.pick(sessions.transcripts)]
+    return people_of(filter(Path.is_file, transcripts))
 
 
 def _extract(results: Iterator[Extracted], extraction: Extraction, out: Path) -> int:

@@ -1,31 +1,31 @@
-"""Finished rows on disk while the last stages look at all of them: in memory stays what they ask about, no text."""
+"""Finished rows on disk while the last stages look at all of them: in memory stays what they compare, no text."""
 
 from __future__ import annotations
 
+import sys
+from array import array
 from pathlib import Path
 from types import TracebackType
 
 import msgspec
 
 from data.finished import Finished
-from data.record import Tally
+
+_rows: msgspec.msgpack.Decoder[Finished] = msgspec.msgpack.Decoder(Finished)
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """A row that waits. `at` is its place in the spool, `sizes` those of its line, its trace and its shingles."""
+    """A row that waits, with what its order and its fate depend on.
+
+    `number` is its place in the spool.
+    """
 
     id: str
     role: str
     group: str
-    session: str
     started: str
-    tally: Tally
-    tokens: int
     exact: bytes
-    bands: bytes
-    trained: bytes
-    at: int
-    sizes: tuple[int, int, int]
+    number: int
 
     @property
     def place(self) -> tuple[str, str, int]:
@@ -35,41 +35,41 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
 
 class Spool:
-    """One file of lines, traces and shingles, written once and then read in any order."""
+    """One file of rows, written once and then read in any order.
+
+    `bands` and `trained` collect the keys of all signatures and the hashes of all trained message ids.
+    """
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("w+b")
-        self._at = 0
+        self._ends = array("Q", [0])
+        self._band_ends = array("Q", [0])
+        self.bands = array("Q")
+        self.trained = array("Q")
 
     def __enter__(self) -> Spool:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._file.close()
 
     def add(self, row: Finished) -> Entry:
-        """Put a row aside."""
-        parts = (row.line, row.trace, row.shingles)
-        self._file.writelines(parts)
-        at, self._at = self._at, self._at + sum(map(len, parts))
-        sizes = (len(row.line), len(row.trace), len(row.shingles))
-        return Entry(
-            row.id, row.role, row.group, row.session, row.started, row.tally, row.tokens, row.exact, row.bands,
-            row.trained, at, sizes,
-        )  # fmt: skip
+        """Put a row aside. The rows of a session share its strings."""
+        content = msgspec.msgpack.encode(row)
+        self._file.write(content)
+        self.bands.frombytes(row.bands)
+        self.trained.frombytes(row.trained)
+        self._ends.append(self._ends[-1] + len(content))
+        self._band_ends.append(len(self.bands))
+        role, group, started = map(sys.intern, (row.role, row.group, row.started))
+        return Entry(row.id, role, group, started, row.exact, len(self._ends) - 2)
 
-    def text(self, entry: Entry) -> tuple[bytes, bytes]:
-        """The line and the trace of a row."""
-        line, trace, _ = entry.sizes
-        content = self._read(entry.at, line + trace)
-        return content[:line], content[line:]
+    def bands_of(self, entry: Entry) -> tuple[int, ...]:
+        first, last = self._band_ends[entry.number : entry.number + 2]
+        return tuple(self.bands[first:last])
 
-    def shingles(self, entry: Entry) -> bytes:
-        line, trace, shingles = entry.sizes
-        return self._read(entry.at + line + trace, shingles)
-
-    def _read(self, at: int, size: int) -> bytes:
+    def read(self, entry: Entry) -> Finished:
+        """The whole row again."""
+        at, end = self._ends[entry.number : entry.number + 2]
         self._file.seek(at)
-        return self._file.read(size)
+        return _rows.decode(self._file.read(end - at))

@@ -70,7 +70,8 @@ def _sentences(manifest: Manifest, ledger: Ledger, config: DataConfig, out: Path
     for split in SPLITS:
         if not manifest.rows[split]:
             yield f"No session fell into {split}. With few sessions that happens; more of them, or another seed, helps."
-    yield f"Written to {out}: rows by role and split, ledger.json, drops.jsonl, stats.json, manifest.json."
+    others = "origins.jsonl, drops.jsonl, ledger.json, stats.json, manifest.json"
+    yield f"Written to {out}: rows by role and split, {others}."
 
 
 def _losses(ledger: Ledger) -> str:

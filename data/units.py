@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from data.cache import Cache
 from data.config import DataConfig, SourceConfig
 from data.extract import observers, sessions
@@ -16,6 +18,7 @@ from data.finished import Done, unpack
 from data.stages import SOURCES
 from data.workers import Engine, Waiting, in_order, results
 
+UNREADABLE = Glance(0, 0, b"", b"")
 _BATCH = 1 << 24  # bytes of files that one task looks at
 
 
@@ -38,6 +41,11 @@ class Looker:
                 self._memory.keep(path, glance)
         return [self._seen[path] for path in paths]
 
+    def close(self) -> None:
+        """Remember what was seen; from here on it is not needed, and there may be much of it."""
+        self._memory.save()
+        self._seen.clear()
+
 
 def _no_file(path: Path) -> Glance | None:
     """The look at what is no file: a pipe would wait for its other end."""
@@ -57,9 +65,10 @@ def _batches(paths: Sequence[Path]) -> Iterator[list[Path]]:
         yield batch
 
 
-def work(engine: Engine, units: Sequence[Unit], look: Look, cache: Cache) -> Iterator[Done]:
+def work(engine: Engine, units: Sequence[Unit], look: Looker, cache: Cache) -> Iterator[Done]:
     """The result of each unit in order, from an earlier build where nothing has changed since."""
     keys = [cache.key(unit, look([Path(file) for file in unit.files])) for unit in units]
+    look.close()
 
     def start(unit: Unit, key: str) -> Waiting:
         kept = cache.get(key)
@@ -77,13 +86,19 @@ def _wait(key: str, waiting: Waiting) -> tuple[str, bytes, bool]:
     return key, waiting(), True
 
 
-def find_units(config: DataConfig, folder: Path, look: Look = look_at_all, archived: Archived = NOTHING) -> list[Unit]:
+def find_units(
+    config: DataConfig,
+    folder: Path,
+    look: Look = look_at_all,
+    archived: Archived = NOTHING,
+    forgotten: frozenset[str] = frozenset(),
+) -> list[Unit]:
     """The units of all sources. Raises SourceError with every source that cannot be read, at once."""
     units: list[Unit] = []
     problems = []
     for source in config.sources:
         try:
-            units.extend(_units_of(source, folder, look, archived))
+            units.extend(replace(unit, forgotten=forgotten) for unit in _units_of(source, folder, look, archived))
         except SourceError as error:
             problems.append(str(error))
     if problems:

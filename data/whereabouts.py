@@ -9,6 +9,7 @@ from pathlib import Path, PurePath
 
 from data.config import RedactConfig
 from data.extract.archive_view import VIEW
+from data.files import open_regular
 from data.transform.redact_names import people_of
 
 
@@ -52,7 +53,7 @@ def _key(path: str | Path) -> str:
 
 def _has(path: Path, line: int, identity: str) -> bool:
     try:
-        with path.open("rb") as lines:
+        with open_regular(path) as lines:
             return any(identity.encode() in found for found in islice(lines, max(line - 1, 0), line))
     except OSError:
         return False

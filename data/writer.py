@@ -10,8 +10,8 @@ from typing import IO
 import msgspec
 
 from data.config import DataConfig
+from data.finished import Finished
 from data.record import SPLITS, Split
-from data.spool import Entry
 from data.trace import with_split
 from data.transform.balance import Balance
 from data.validate.rows import COMBINED, File, Manifest
@@ -52,14 +52,14 @@ class Writer:
     def drops(self, lines: bytes) -> None:
         self._write(DROPS, lines, lines.count(b"\n"))
 
-    def row(self, entry: Entry, split: Split, line: bytes, trace: bytes) -> None:
+    def row(self, row: Finished, split: Split) -> None:
         """File a row and its origin."""
-        for family in (COMBINED, entry.role):
-            self._write(f"{family}_{split}.jsonl", line + b"\n")
-        self._write(ORIGINS, with_split(trace, split) + b"\n")
-        self._totals[split].update(rows=1, tokens=entry.tokens, trained=entry.tally.tokens)
-        self._roles[entry.role] += 1
-        self._sessions.add(entry.session)
+        for family in (COMBINED, row.role):
+            self._write(f"{family}_{split}.jsonl", row.line + b"\n")
+        self._write(ORIGINS, with_split(row.trace, split) + b"\n")
+        self._totals[split].update(rows=1, tokens=row.tokens, trained=row.tally.tokens)
+        self._roles[row.role] += 1
+        self._sessions.add(row.session)
 
     def manifest(self, source: Input, balance: Balance) -> Manifest:
         """The description of what was written."""

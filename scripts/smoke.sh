@@ -39,8 +39,10 @@ quietly() { # quietly LOG COMMAND...: a long log goes to a file; its last line s
 "$dry_run" || { rm -rf "$root" && mkdir -p "$root"; }
 step "A town of agents talks" \
   "$python" -m data.sample --out "$root/town" --sessions 1200
+step "What a tiny base can read" \
+  "$python" -m scripts.smoke_data --out "$root/general.yml"
 step "Its transcripts become general text" \
-  "$python" -m data.pipeline all --sessions "$root/town/projects" --out "$root/general"
+  "$python" -m data.pipeline all --sessions "$root/town/projects" --out "$root/general" --config "$root/general.yml"
 step "A tiny base learns to speak, and no role" \
   "$python" -m scripts.tiny_base --data "$root/general" --out "$root/base"
 step "The base's own tokens decide the windows" \

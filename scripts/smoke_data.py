@@ -1,13 +1,13 @@
-"""The pipeline's configuration for the walkthrough: `python -m scripts.smoke_data --base DIR --out FILE`.
+"""The pipeline's configuration for the walkthrough: `python -m scripts.smoke_data [--base DIR] --out FILE`.
 
-It is configs/data.yml with the tiny base as the model that counts tokens and windows that fit its recipe (smoke.yml):
-roles, sources and every other limit stay those of a real run.
+It is configs/data.yml with what the tiny base can read: calls as tagged text, and compact system prompts. With --base,
+the tiny base counts the tokens, and the windows fit its recipe (smoke.yml). Everything else stays that of a real run.
 """
 
 import argparse
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import yaml
 
@@ -28,9 +28,13 @@ WINDOWS: Final = {
 }
 
 
+# What a user may have chosen otherwise in configs/data.yml.
+READABLE: Final = {"tool_format": "xml", "prompts": {"full": 0.0, "compact": 1.0}}
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m scripts.smoke_data", description=__doc__.splitlines()[0])
-    parser.add_argument("--base", type=Path, required=True, help="folder of the tiny base")
+    parser.add_argument("--base", type=Path, help="folder of the tiny base; without it, the real one counts")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args(arguments)
     try:
@@ -38,10 +42,17 @@ def main(arguments: list[str] | None = None) -> int:
     except ConfigError as error:
         print(*error.problems, sep="\n", file=sys.stderr)
         return 1
-    changed = merge(data, {"base_model": str(options.base), "tool_format": "xml", "windows": WINDOWS})
+    changed = walkthrough(data, options.base)
     write_text(options.out, yaml.safe_dump(changed, sort_keys=False, allow_unicode=True))
-    print(f"wrote {options.out}: windows of {WINDOWS['max_tokens']} tokens of {options.base}")
+    print(f"wrote {options.out}: windows of {changed['windows']['max_tokens']} tokens of {changed['base_model']}")
     return 0
+
+
+def walkthrough(data: dict[str, Any], base: Path | None) -> dict[str, Any]:
+    """The configuration `data` for rows that a tiny base can learn from, counted by `base` where there is one."""
+    roles = {name: {"full": None, "full_file": None} for name in data["roles"]}
+    changed = merge(data, READABLE | {"roles": roles})
+    return merge(changed, {"base_model": str(base), "windows": WINDOWS}) if base else changed
 
 
 if __name__ == "__main__":

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from data.sample.disk import write_town
+from tests.sample_oddities import default_town
 
 # A test never reaches a hub, and never sends telemetry.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -14,11 +18,15 @@ os.environ.setdefault("AXOLOTL_DO_NOT_TRACK", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Machines differ in speed; how fast something is belongs in a benchmark, not in a property. CI tries the same
-# examples every time; elsewhere new ones are tried.
+# examples every time; elsewhere new ones are tried. The quick part of the suite tries fewer of them at a time.
 settings.register_profile("repository", deadline=None, derandomize="CI" in os.environ)
-settings.load_profile("repository")
+settings.register_profile("quick", settings.get_profile("repository"), max_examples=30)
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("quick" if config.getoption("markexpr") == "not slow" else "repository")
 
 
 @pytest.fixture(scope="session")
@@ -28,9 +36,31 @@ def root() -> Path:
 
 
 @pytest.fixture(scope="session")
+def sample_town(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample town on disk, once for a test process. Nobody writes into it."""
+    folder = tmp_path_factory.mktemp("sample-town")
+    write_town(folder, default_town().files)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def corpus() -> Path:
     """Real transcripts beside the checkout; tests that use them are skipped where there are none."""
     folder = ROOT.parent / "shared" / "corpus" / "projects"
     if not folder.is_dir():
         pytest.skip("no corpus of real transcripts beside the checkout")
     return folder
+
+
+@functools.cache
+def guards_scanner() -> object:
+    import kingfisher_sdk
+
+    return kingfisher_sdk.Scanner()
+
+
+@pytest.fixture
+def one_scanner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever looks for secrets before an upload shares the compiled rules of this process."""
+    compiled = guards_scanner()
+    monkeypatch.setattr("kingfisher_sdk.Scanner", lambda: compiled)

@@ -76,12 +76,13 @@ def open_oddity(name: str, town: Town | None = None) -> Odd:
     return Odd(name, town.oddities[name], town)
 
 
-def plain_sessions() -> list[Odd]:
-    """The sessions that show no oddity."""
+@cache
+def plain_sessions() -> tuple[Odd, ...]:
+    """The sessions that show no oddity, read once."""
     town = default_town()
     taken = {path for entry in town.oddities.values() for path in (entry.file, *entry.also)}
     paths = [path for path in town.files if path.startswith("projects/-home-overseer-gt-") and path not in taken]
-    return [Odd("plain", Entry(path.split("/")[-1][:36], "", path, (), ""), town) for path in paths]
+    return tuple(Odd("plain", Entry(path.split("/")[-1][:36], "", path, (), ""), town) for path in paths)
 
 
 def shows(check: Callable[[Odd], bool], odd: Odd) -> bool:

@@ -23,7 +23,6 @@ from data.config import ToolFormat, load_config
 from data.forms import load_form
 from data.pipeline import main
 from data.record import Assistant, Conversation, Origin, Tool, ToolCall, User, UserKind
-from data.sample.__main__ import main as write_town
 from data.transform.chat_formatter import format_row
 from data.transform.chunker import chunker
 from tests.test_tokens import tiny_tokenizer
@@ -69,7 +68,7 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 
 @pytest.fixture(scope="module")
-def output(tmp_path_factory: pytest.TempPathFactory, root: Path, case: Case) -> Path:
+def output(tmp_path_factory: pytest.TempPathFactory, root: Path, sample_town: Path, case: Case) -> Path:
     """An output folder with a tiny base and datasets counted by it, rows of an odd conversation among them."""
     pytest.importorskip("axolotl")
     folder = tmp_path_factory.mktemp("output")
@@ -80,8 +79,7 @@ def output(tmp_path_factory: pytest.TempPathFactory, root: Path, case: Case) -> 
     own = {"base_model": str(folder / "base"), "tool_format": case.tool_format}
     (folder / "data.yml").write_text(yaml.safe_dump(config | own))
     if case.whole:
-        write_town(["--out", str(folder / "town")])
-        arguments = ["--sessions", str(folder / "town" / "projects"), "--config", str(folder / "data.yml")]
+        arguments = ["--sessions", str(sample_town / "projects"), "--config", str(folder / "data.yml")]
         assert main(["all", *arguments, "--out", str(folder / "datasets"), "--workers", "1"]) == 0
     with (folder / "datasets" / f"{ROLE}_train.jsonl").open("ab") as rows:
         rows.writelines(odd_rows(folder / "data.yml"))

@@ -37,6 +37,7 @@ from data.transform.chat_formatter import to_row
 from data.transform.chunker import chunker
 from data.validate.schema import check_row
 from tests.conftest import ROOT
+from tests.sample_oddities import default_town
 from tests.transcripts import Script, read_all
 
 CONFIG = load_config(ROOT / "configs" / "data.yml")
@@ -390,16 +391,11 @@ def test_the_share_that_stays_depends_on_nothing_but_the_reply() -> None:
     assert kept(range(499, -1, -1)) == all_of_them
 
 
-def test_the_quiet_sessions_of_the_sample_town_leave_by_every_rule(tmp_path: Path) -> None:
-    from data.sample.town import FEWEST_SESSIONS, build_town
+def test_the_quiet_sessions_of_the_sample_town_leave_by_every_rule(sample_town: Path) -> None:
     from data.transform.role_tagger import role_tagger
     from data.transform.tool_normalizer import tool_normalizer
 
-    town = build_town(FEWEST_SESSIONS)
-    for path, content in town.files.items():
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_bytes(content)
-    conversations, _ = read_all(tmp_path / "projects")
+    conversations, _ = read_all(sample_town / "projects")
     stages = [
         ("roles", role_tagger(CONFIG.tagger)),
         ("normalize", tool_normalizer(CONFIG.normalize)),
@@ -410,7 +406,7 @@ def test_the_quiet_sessions_of_the_sample_town_leave_by_every_rule(tmp_path: Pat
     assert ledger.account(STAGE).left.keys() == CONFIG.boilerplate.rules.keys()
     assert {"banner", "unsigned binary"} <= ledger.account("normalize").notes.keys()
     for play_quiet, role in QUIET:
-        session = town.oddities[f"{role}_{play_quiet.__name__}"].session
+        session = default_town().oddities[f"{role}_{play_quiet.__name__}"].session
         busy = [c for c in left if c.origin.session == session and any(r.calls for r in replies(c))]
         assert bool(busy) == (play_quiet.__name__ == "patrol_without_news")
 

@@ -14,6 +14,8 @@ from data.pipeline import main
 from data.record import SPLITS
 from data.validate.schema import check_row
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def dataset(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

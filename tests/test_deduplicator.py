@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from array import array
 from pathlib import Path
 
 import msgspec
@@ -23,7 +24,6 @@ from data.transform.deduplicator import (
     DropReason,
     Fingerprint,
     Verdict,
-    band_keys,
     bands_and_rows,
     fingerprint,
     jaccard,
@@ -46,11 +46,15 @@ def long_text(start: int, count: int) -> str:
 
 def judged(*windows: Conversation, config: DedupConfig = CONFIG) -> list[Verdict | None]:
     prints = [fingerprint(one, config) for one in windows]
-    judge = Deduplicator(config, rivals(one.bands for one in prints))
+    judge = Deduplicator(config, rivals(array("Q", b"".join(mark.bands for mark in prints))))
     return [
-        judge.judge(Candidate(one.id, one.role, mark.exact, mark.bands, lambda mark=mark: mark.shingles))
+        judge.judge(Candidate(one.id, one.role, mark.exact, keys(mark), lambda mark=mark: mark.shingles))
         for one, mark in zip(windows, prints, strict=True)
     ]
+
+
+def keys(mark: Fingerprint) -> tuple[int, ...]:
+    return tuple(array("Q", mark.bands))
 
 
 def reasons(*windows: Conversation, config: DedupConfig = CONFIG) -> list[str]:
@@ -82,7 +86,7 @@ def test_a_near_duplicate_is_one_whose_true_similarity_passes(first: int, second
     two = window("two", User("x"), Assistant(long_text(second, count)))
     prints = [fingerprint(one, CONFIG), fingerprint(two, CONFIG)]
     similarity = jaccard(prints[0].shingles, prints[1].shingles)
-    proposed = set(band_keys(prints[0].bands)) & set(band_keys(prints[1].bands))
+    proposed = set(keys(prints[0])) & set(keys(prints[1]))
     near = DropReason.NEAR if similarity >= 0.9 and proposed else ""
     expected = DropReason.EXACT if first == second else near
     assert reasons(one, two) == ["", expected]

@@ -78,6 +78,7 @@ def origins(value: Any) -> list[str]:
         (r"C:\Users\alice", "a local path"),
     ],
 )
+@pytest.mark.usefixtures("one_scanner")
 def test_names_of_this_machine_and_its_user_are_found_as_names_only(
     monkeypatch: pytest.MonkeyPatch, text: str, found: str | None
 ) -> None:

@@ -26,11 +26,10 @@ def test_a_ray_cluster_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_ray_that_is_not_installed_is_one_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    sample_town: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "ray", None)
-    write_town(["--out", str(tmp_path / "town"), "--sessions", "100"])
-    arguments = ["--sessions", str(tmp_path / "town" / "projects"), "--out", str(tmp_path / "out")]
+    arguments = ["--sessions", str(sample_town / "projects"), "--out", str(tmp_path / "out")]
     assert main(["all", *arguments, "--engine", "ray"]) == 2
     assert "pip install" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Literal, NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from data.extract import observers, sessions
@@ -86,7 +86,6 @@ def outcomes(live: Path, archived: Archived) -> list[Conversation | Drop]:
 
 
 @given(st.lists(changes, max_size=10))
-@settings(max_examples=100)
 def test_what_was_ever_archived_or_is_live_is_read(history: list[Change]) -> None:
     with folders() as (live, store):
         expected = live_out(live, store, history)
@@ -96,7 +95,6 @@ def test_what_was_ever_archived_or_is_live_is_read(history: list[Change]) -> Non
 
 
 @given(st.lists(changes, max_size=10))
-@settings(max_examples=100)
 def test_every_reply_of_it_trains_exactly_once(history: list[Change]) -> None:
     with folders() as (live, store):
         lines = live_out(live, store, history)
@@ -112,7 +110,6 @@ def test_every_reply_of_it_trains_exactly_once(history: list[Change]) -> None:
 
 
 @given(st.lists(changes, max_size=10))
-@settings(max_examples=60)
 def test_no_archived_file_is_read_that_the_live_one_begins_with(history: list[Change]) -> None:
     with folders() as (live, store):
         live_out(live, store, history)
@@ -122,7 +119,6 @@ def test_no_archived_file_is_read_that_the_live_one_begins_with(history: list[Ch
 
 
 @given(st.lists(changes, max_size=8))
-@settings(max_examples=60)
 def test_a_lost_folder_is_read_from_its_archive_as_it_was(history: list[Change]) -> None:
     with folders() as (live, store):
         live_out(live, store, [*history, Change("archive", "", 0, 0)])

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -83,7 +83,6 @@ def encode(window: Conversation) -> bytes:
 
 
 @given(talks(), st.integers(1, 3))
-@settings(deadline=None, max_examples=40)
 def test_a_row_says_how_many_tokens_its_template_makes(messages: tuple[Message, ...], pairs: int) -> None:
     counter, template = load_counter(BASE), load_template(BASE)
     for window in windows(messages, pairs=pairs):
@@ -97,7 +96,6 @@ def test_a_row_says_how_many_tokens_its_template_makes(messages: tuple[Message, 
 
 
 @given(talks(), st.integers(1, 3))
-@settings(deadline=None, max_examples=40)
 def test_every_native_row_keeps_the_contract_and_trains_each_reply_once(
     messages: tuple[Message, ...], pairs: int
 ) -> None:
@@ -112,7 +110,6 @@ def test_every_native_row_keeps_the_contract_and_trains_each_reply_once(
 
 
 @given(talks())
-@settings(deadline=None, max_examples=40)
 def test_nothing_in_a_conversation_becomes_a_turn_or_a_call(messages: tuple[Message, ...]) -> None:
     template = load_template(BASE)
     for window in windows(messages, pairs=3):
@@ -126,7 +123,6 @@ def test_nothing_in_a_conversation_becomes_a_turn_or_a_call(messages: tuple[Mess
 
 
 @given(talks())
-@settings(deadline=None, max_examples=40)
 def test_the_tools_of_a_conversation_admit_each_of_its_calls(messages: tuple[Message, ...]) -> None:
     tools = {tool["function"]["name"]: tool["function"] for tool in json.loads(tools_of(messages) or "[]")}
     made = [call for message in messages if isinstance(message, Assistant) for call in message.calls]
@@ -138,7 +134,6 @@ def test_the_tools_of_a_conversation_admit_each_of_its_calls(messages: tuple[Mes
 
 
 @given(talks(), st.randoms())
-@settings(deadline=None, max_examples=40)
 def test_the_tools_depend_on_the_calls_and_not_on_their_order(messages: tuple[Message, ...], rng: Any) -> None:
     calls = [m for m in messages if isinstance(m, Assistant)]
     rng.shuffle(calls)
@@ -241,7 +236,6 @@ def test_the_packaged_template_is_the_one_that_others_ship(copy: str) -> None:
 
 @pytest.mark.slow
 @given(talks())
-@settings(deadline=None, max_examples=50)
 def test_a_template_renders_as_the_transformers_library_renders_it(messages: tuple[Message, ...]) -> None:
     chat = pytest.importorskip("transformers.utils.chat_template_utils")
     template, source = load_template(BASE), QWEN2_5.read_text("utf-8")

@@ -29,8 +29,6 @@ from data.record import (
     UserKind,
     replies,
 )
-from data.sample.disk import write_town
-from data.sample.town import build_town
 from data.signals.facts import BeadFate, Fact
 from data.signals.people import approves, corrects
 from data.signals.score import rate, score
@@ -550,10 +548,9 @@ def test_a_session_is_judged_from_its_transcript_and_the_beads(
     assert parts.people < 0.5 < parts.results
 
 
-def test_the_sample_town_shows_every_reason_and_nearly_every_fact(tmp_path: Path) -> None:
-    write_town(tmp_path / "town", build_town().files)
-    stage = outcome(OutcomeConfig(), bead_fates([tmp_path / "town" / "beads"]))
-    sessions = [x for unit in units(tmp_path / "town" / "projects") for x in read(unit) if isinstance(x, Conversation)]
+def test_the_sample_town_shows_every_reason_and_nearly_every_fact(sample_town: Path) -> None:
+    stage = outcome(OutcomeConfig(), bead_fates([sample_town / "beads"]))
+    sessions = [x for unit in units(sample_town / "projects") for x in read(unit) if isinstance(x, Conversation)]
     items = [item for session in sessions for item in stage(session)]
     assert {item.reason for item in items if isinstance(item, Drop)} == set(Reason)
     known = {fact for item in items if isinstance(item, Conversation) for fact in item.facts}

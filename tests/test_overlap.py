@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from data.config import ConfigError, OverlapConfig
 from data.record import Assistant, Conversation, Drop, Message, Origin, System, Tool, ToolCall, User
 from data.transform.overlap import Reason, Scenario, Turn, digest, finder, load_runs, overlap, runs_of
+from tests.sample_oddities import default_town
 from tests.small_build import build, lines, rows
 from tests.transcripts import Script
 
@@ -133,10 +134,8 @@ def test_every_scenario_of_the_repository_is_read_and_most_are_recognised(root: 
 
 
 def test_the_sample_town_asks_nothing_that_evaluation_asks() -> None:
-    from data.sample.town import build_town
-
     find = finder(load_runs(OverlapConfig()))
-    texts = [file.decode("utf-8", "replace").replace("\\n", " ") for file in build_town().files.values()]
+    texts = [file.decode("utf-8", "replace").replace("\\n", " ") for file in default_town().files.values()]
     assert find(texts) == ""
     assert find([*texts, "Your hook holds ha-831."])
 

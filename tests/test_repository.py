@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -22,13 +23,17 @@ ALLOWED = {
     "deploy": set(),
 }
 MODEL_LIBRARIES = {"torch", "transformers", "peft", "lm_eval", "datasets", "axolotl", "trl", "accelerate"}
-COMMANDS = ("data.pipeline", "configs.resolve", "configs.validate", "eval.role_bench", "eval.tool_use_accuracy",
-            "deploy.upload_hf")  # fmt: skip
+# Loaded by the function that needs them, and by nothing that only starts.
+HEAVY = {
+    *MODEL_LIBRARIES, "huggingface_hub", "kingfisher_sdk", "awkward", "hyperscan", "detect_secrets", "ray", "numpy",
+    "requests", "gigatoken", "rensa",
+}  # fmt: skip
 
 
-def modules(room: str) -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted((ROOT / room).rglob("*.py")):
-        yield str(path.relative_to(ROOT)), ast.parse(path.read_text("utf-8"))
+@functools.cache
+def modules(room: str) -> tuple[tuple[str, ast.Module], ...]:
+    paths = sorted((ROOT / room).rglob("*.py"))
+    return tuple((str(path.relative_to(ROOT)), ast.parse(path.read_text("utf-8"))) for path in paths)
 
 
 def imported(tree: ast.Module) -> Iterator[str]:
@@ -58,12 +63,70 @@ def test_stages_never_import_each_other() -> None:
                 assert other.startswith("redact") and own.startswith("redact"), f"{path} imports {name}"
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_starts_without_the_libraries_that_run_models(command: str) -> None:
-    heavy = {*MODEL_LIBRARIES, "huggingface_hub", "kingfisher_sdk", "awkward"}
-    check = f"import sys, {command}; print(*({heavy} & set(sys.modules)))"
+def commands(*rooms: str) -> list[str]:
+    """What `python -m` runs: the modules that end with a call of their `main`, and the packages that hold one."""
+    found = [path for room in rooms for path, tree in modules(room) if any(map(_is_main, tree.body))]
+    return [path.removesuffix(".py").removesuffix("/__main__").replace("/", ".") for path in found]
+
+
+def _is_main(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
+
+
+def said_by(command: str) -> tuple[str, set[str]]:
+    """What `python -m COMMAND` prints, and the libraries that it has loaded when it is done."""
+    module, *words = command.split()
+    check = (
+        "import runpy, sys\n"
+        f"sys.argv[1:] = {words}\n"
+        "try:\n"
+        f"    runpy.run_module({module!r}, run_name='__main__', alter_sys=True)\n"
+        "except SystemExit as end:\n"
+        "    code = end.code or 0\n"
+        "print('', code, *{name.split('.')[0] for name in sys.modules}, sep='\\n')"
+    )
+    done = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, check=False)
+    said, _, rest = done.stdout.rpartition("\n\n")
+    code, *loaded = rest.split()
+    assert (done.returncode, code, done.stderr) == (0, "0", "")
+    return said, {name for name in loaded if not name.startswith("_")} - sys.stdlib_module_names
+
+
+# One checks, one prints, and one writes what Axolotl says: none has anything to choose.
+WITHOUT_OPTIONS = {"configs.validate", "eval.scenario", "configs.make_schema"}
+WITH_OPTIONS = [name for name in commands(*ROOMS, "scripts") if name not in WITHOUT_OPTIONS]
+
+
+@pytest.mark.parametrize("command", [*WITH_OPTIONS, "data.pipeline explain", "data.pipeline forget"])
+def test_a_command_explains_itself_without_the_libraries_that_do_its_work(command: str) -> None:
+    said, loaded = said_by(f"{command} --help")
+    assert said.startswith("usage: ") and "options:" in said
+    assert loaded & HEAVY == set()
+
+
+def test_recipes_are_checked_without_the_libraries_that_train() -> None:
+    said, loaded = said_by("configs.validate")
+    assert "recipes are valid" in said and loaded & HEAVY == set()
+
+
+def test_the_pipeline_starts_with_three_small_libraries() -> None:
+    check = "import sys, data.pipeline; print(*{name.split('.')[0] for name in sys.modules})"
     done = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == []
+    loaded = {name for name in done.stdout.split() if not name.startswith("_")} - sys.stdlib_module_names
+    # Two helpers of theirs come with them.
+    assert loaded - {"data", "cython_runtime", "typing_extensions"} == {"msgspec", "rich", "yaml"}
+
+
+SCRIPTS = [path for path in (ROOT / "scripts").iterdir() if path.name != "__pycache__"]
+
+
+@pytest.mark.parametrize("script", sorted(path.name for path in SCRIPTS))
+def test_every_script_is_run_by_a_test(script: str) -> None:
+    """By its path, or by the name that a test's helper puts behind scripts/; what Python imports, by its module."""
+    module = f"scripts.{script.removesuffix('.py')}"
+    texts = [path.read_text("utf-8") for path in (ROOT / "tests").glob("*.py") if path != Path(__file__)]
+    named = re.compile(rf"\b{re.escape(module)}\b" if not script.endswith(".sh") else rf"[\"/ ]{re.escape(script)}\b")
+    assert any(named.search(text) for text in texts)
 
 
 @pytest.mark.parametrize("room", [*ROOMS, "scripts"])
@@ -86,12 +149,8 @@ def test_every_make_target_of_the_readme_exists(target: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("module", sorted(set(re.findall(r"python -m ([a-z_.]+)", README))))
-def test_every_module_that_the_readme_runs_explains_itself(module: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0 and "usage" in done.stdout, done.stderr
+def test_every_module_that_the_readme_runs_is_a_command() -> None:
+    assert set(re.findall(r"python -m ([a-z_.]+)", README)) <= set(commands(*ROOMS, "scripts"))
 
 
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:configs|deploy|infra|scripts|eval)/[\w./-]*)`", README))))
@@ -99,6 +158,7 @@ def test_every_path_of_the_readme_exists(path: str) -> None:
     assert (ROOT / path).exists()
 
 
+@pytest.mark.slow
 def test_the_data_makefile_builds_a_dataset(tmp_path: Path) -> None:
     from tests.transcripts import Script
 

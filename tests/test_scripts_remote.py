@@ -204,6 +204,7 @@ def test_a_retrained_adapter_of_the_same_size_replaces_the_old_one(synced: Rig) 
     assert "all equal" in synced.run("pull_adapter.sh", "pod", "mayor").stdout
 
 
+@pytest.mark.slow
 def test_files_that_git_does_not_track_stay_at_home_and_are_mentioned(town: Rig) -> None:
     (town.checkout / "notes.txt").write_text("mine", encoding="utf-8")
     done = town.run("sync_data.sh", "pod")

@@ -223,6 +223,7 @@ def test_a_build_with_a_secret_that_redaction_missed_publishes_nothing(
     assert build(tmp_path, audit={"allow": ["aB3dE5fG7hJ9"]}) == 0
 
 
+@pytest.mark.slow
 def test_one_long_line_is_scanned_whole_and_in_time() -> None:
     started = time.process_time()
     (finding,) = findings(["`a" * 30_000 + ' password = "aB3dE5fG7hJ9" ' + "`a" * 30_000 + '"x" == password'])

@@ -6,12 +6,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import yaml
 
-from configs.combine import combine
+from configs.combine import combine, merge
 from configs.files import CONFIGS
 from configs.strict_yaml import load_mapping
 from data.config import load_config
-from scripts.smoke_data import main
+from scripts.smoke_data import main, walkthrough
 from scripts.smoke_gain import main as gain
 
 ROOT = Path(__file__).parent.parent
@@ -26,9 +27,10 @@ def test_the_steps_come_in_the_order_in_which_they_need_each_other() -> None:
     said = smoke("--dry-run").stdout
     steps = (
         "data.sample",
-        "data.pipeline",
+        "scripts.smoke_data --out output/smoke/general.yml",
+        "--config output/smoke/general.yml",
         "scripts.tiny_base",
-        "scripts.smoke_data",
+        "scripts.smoke_data --base",
         "--config output/smoke/data.yml",
         "scripts/train.sh refinery --with smoke",
         "--model base",
@@ -42,7 +44,7 @@ def test_the_steps_come_in_the_order_in_which_they_need_each_other() -> None:
 def test_everything_that_the_walkthrough_writes_lies_in_one_folder() -> None:
     words = smoke("--dry-run").stdout.split()
     outputs = [after for before, after in pairwise(words) if before in ("--out", "--root")]
-    assert len(outputs) == 8
+    assert len(outputs) == 9
     assert all(path.startswith("output/smoke") for path in outputs)
 
 
@@ -55,6 +57,23 @@ def test_the_pipeline_takes_the_configuration_of_the_walkthrough(tmp_path: Path)
     real = load_mapping(CONFIGS / "data.yml")
     changed = load_mapping(out)
     assert {key for key in real if real[key] != changed[key]} == {"base_model", "windows"}
+
+
+def test_the_general_text_is_that_of_a_real_run(tmp_path: Path) -> None:
+    assert main(["--out", str(tmp_path / "data.yml")]) == 0
+    assert load_mapping(tmp_path / "data.yml") == load_mapping(CONFIGS / "data.yml")
+
+
+@pytest.mark.parametrize("base", [None, Path("output/smoke/base")])
+def test_the_walkthrough_reads_tagged_text_and_compact_prompts_whatever_a_user_chose(
+    tmp_path: Path, base: Path | None
+) -> None:
+    chosen = {"tool_format": "native", "prompts": {"full": 0.5, "compact": 0.5}}
+    data = merge(load_mapping(CONFIGS / "data.yml"), {**chosen, "roles": {"mayor": {"full_file": "prompts/mayor.md"}}})
+    (tmp_path / "data.yml").write_text(yaml.safe_dump(walkthrough(data, base)), encoding="utf-8")
+    config = load_config(tmp_path / "data.yml")
+    assert (config.tool_format, config.prompts.full, config.roles["mayor"].full_file) == ("xml", 0.0, "")
+    assert config.roles["mayor"].system == data["roles"]["mayor"]["system"]
 
 
 def test_a_wrong_option_is_one_sentence() -> None:

@@ -11,8 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from data.config import NormalizeConfig, NoticeRule, load_config
+from data.plain import is_plain, plain, writable
 from data.record import Assistant, Conversation, Message, Origin, Tool, ToolCall, User
-from data.transform.tool_normalizer import BANNER, EMPTY_RESULT, NO_OUTPUT, is_plain, plain, tool_normalizer, writable
+from data.transform.tool_normalizer import BANNER, EMPTY_RESULT, NO_OUTPUT, tool_normalizer
 from tests.conftest import ROOT
 from tests.transcripts import read_all
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from hashlib import blake2b, sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias
@@ -75,9 +76,11 @@ class Memory:
             self._used[_name(path)] = glance
 
     def save(self) -> None:
-        """Write down the looks of this build; those at files that are gone are forgotten."""
+        """Write down the looks of this build and let go of them; those at files that are gone are forgotten."""
         if self.path and self._used != self._known:
-            write_atomically(self.path, msgspec.msgpack.encode(self._used))
+            with suppress(OSError):  # a full disk is no reason to fail: the next build looks again
+                write_atomically(self.path, msgspec.msgpack.encode(self._used))
+        self._known, self._used = {}, {}
 
 
 def look(path: Path) -> Glance:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from data.extract.transcript import Block, Reason, Record
+from data.plain import is_blank
 from data.record import User, UserKind
 
 PLAN = "Implement the following plan:"
@@ -83,7 +84,8 @@ def _kind_in(record: Record, text: str) -> UserKind | Reason:
 def text_of(block: Block) -> str:
     """The text of a text or image block without private parts; empty for every other type."""
     if block.type == "text" and isinstance(block.text, str):
-        return _PRIVATE.sub("", block.text).strip()
+        text = _PRIVATE.sub("", block.text).strip()
+        return "" if is_blank(text) else text
     return "[image]" if block.type == "image" else ""
 
 

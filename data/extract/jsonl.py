@@ -10,12 +10,12 @@ import json
 import re
 from collections.abc import Iterator
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
 
-from data.files import open_regular
+from data.files import open_regular, shown
 from data.record import Drop
 
 MAX_LINE = 64 * 2**20  # bytes; the longest real line seen is 1.2 MB, an image pasted into a session up to 30 MB
@@ -53,14 +53,16 @@ def read_objects(path: Path, stage: str) -> Iterator[Line | Drop]:
 
 def set_aside(stage: str, reason: StrEnum, path: Path, line: int = 0, detail: str = "", records: int = 1) -> Drop:
     """The drop of records that never became a message."""
-    subject = f"{path.name}:{line}" if line else path.name
-    return Drop(stage, reason.value, subject, detail=detail, file=str(path), line=line, records=records)
+    file = shown(path)
+    name = PurePath(file).name
+    subject = f"{name}:{line}" if line else name
+    return Drop(stage, reason.value, subject, detail=detail, file=file, line=line, records=records)
 
 
 def used(stage: str, path: Path, records: int) -> Iterator[Drop]:
     """The entry of the records that a file's conversations were made of, where there were any."""
     if records:
-        yield Drop(stage, "used", path.name, file=str(path), records=records)
+        yield Drop(stage, "used", PurePath(shown(path)).name, file=shown(path), records=records)
 
 
 def text_of(value: Any) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from data.extract.human import kind_of
 from data.extract.transcript import Record
 from data.extract.tree import Node
+from data.plain import is_blank
 from data.record import User, UserKind
 
 
@@ -36,7 +37,7 @@ def delivered(records: Iterable[Record]) -> list[tuple[Record, User]]:
 
 
 def _user(record: Record, text: str) -> User | None:
-    if not text or text.startswith("/"):
+    if is_blank(text) or text.startswith("/"):
         return None
     kind = kind_of(text)
     if kind is UserKind.PROMPT:

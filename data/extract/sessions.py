@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import zip_longest
+from itertools import filterfalse, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from data.extract.results import agent_calls
 from data.extract.transcript import STAGE, Line, Reason, Record, read_records
 from data.extract.tree import Node, Tree, contract, reply_text
 from data.extract.unit import SourceError, Unit, sized
+from data.files import shown
 from data.record import (
     Assistant,
     Conversation,
@@ -60,23 +62,38 @@ def units(folder: Path, role: str = "", look: Look = look_at_all, archived: Arch
     sizes = {path: glance.size for path, glance in zip(files, glances, strict=True)}
     for family in families(files, glances):
         projects = dict.fromkeys(map(_project, family))
-        unit = sized("sessions", family[0].stem, family, role, [path for p in projects for path in stored[p]])
+        unit = sized(
+            "sessions", Path(shown(family[0])).stem, family, role, [path for p in projects for path in stored[p]]
+        )
         yield replace(unit, sizes=tuple(sizes[path] for path in family))
 
 
 def transcripts(folder: Path) -> list[Path]:
-    """Every transcript under a projects folder, of sessions and of their subagents."""
+    """Every transcript under a projects folder, of sessions and of their subagents.
+
+    A folder that cannot be opened stands for what is in it, so that its reader names it.
+    """
     if not folder.is_dir():
         return []
     projects = [folder, *(p for p in folder.iterdir() if p.is_dir() and not p.name.endswith(OBSERVER_SUFFIX))]
     found = (path for p in projects for pattern in ("*.jsonl", "*/subagents/**/*.jsonl") for path in p.glob(pattern))
-    return sorted({path for path in found if path.name != JOURNAL})
+    return sorted({*(path for path in found if path.name != JOURNAL), *filterfalse(_is_open, _folders(projects))})
+
+
+def _folders(projects: Iterable[Path]) -> Iterator[Path]:
+    """The folders in which transcripts stand."""
+    for project in projects:
+        yield from (project, *project.glob("*/"), *project.glob("*/subagents/"))
+
+
+def _is_open(folder: Path) -> bool:
+    return os.access(folder, os.R_OK | os.X_OK)
 
 
 def _project(path: Path) -> Path:
     """The project folder of a transcript: subagents stand deeper."""
-    parts = path.parts
-    return Path(*parts[: parts.index("subagents") - 1]) if "subagents" in parts else path.parent
+    deep = [at for at, part in enumerate(path.parts) if part == "subagents"]
+    return path.parents[len(path.parts) - deep[-1]] if deep else path.parent
 
 
 def families(files: Sequence[Path], glances: Sequence[Glance]) -> list[tuple[Path, ...]]:
@@ -116,8 +133,9 @@ def read(unit: Unit) -> Iterator[Conversation | Drop]:
     group = next((r.line.session_id for r in kept if r.line.session_id), unit.name)
     kept = remembered(kept, files, unit.forgotten)
     started_by = agent_calls(kept)
+    told: set[str] = set()  # replies that an earlier path or thread trains
     for name, records in threads(kept).items():
-        yield from _Thread(name, group, started_by.get(name, ""), records).outcomes()
+        yield from _Thread(name, group, started_by.get(name, ""), records, told).outcomes()
     yield from _fates([record for records in files for record in records])
 
 
@@ -138,13 +156,13 @@ def _fates(records: Iterable[Record]) -> Iterator[Drop]:
 class _Thread:
     """One thread of a group: the main conversation of its sessions, or one subagent."""
 
-    def __init__(self, name: str, group: str, parent_call: str, records: list[Record]) -> None:
+    def __init__(self, name: str, group: str, parent_call: str, records: list[Record], told: set[str]) -> None:
         self.name = name
         self.group = group
         self.parent_call = parent_call
         self.records = records
         self.tree: Tree = contract(records)
-        self.told: set[str] = set()  # replies that an earlier path trains
+        self.told = told
         self.facts = ("pull_request",) if any(r.line.type == "pr-link" for r in records) else ()
 
     def outcomes(self) -> Iterator[Conversation | Drop]:
@@ -166,12 +184,10 @@ class _Thread:
 
     def _set_aside(self, nodes: Iterable[Node], reason: Reason) -> Iterator[Drop]:
         for node in nodes:
-            if node.key in self.told:
-                continue
-            self.told.add(node.key)
             why = _unusable(node) or reason
             _finish(node, why)
-            if node.kind == "reply":
+            if node.kind == "reply" and node.key not in self.told:
+                self.told.add(node.key)
                 yield _reply_drop(node, why)
 
     def _epoch(self, session: str, segment: int, epoch: int, nodes: list[Node]) -> Iterator[Conversation | Drop]:
@@ -181,9 +197,9 @@ class _Thread:
             return
         for node in nodes:
             if node.kind == "reply" and (why := _unusable(node)):
+                _finish(node, why)
                 if node.key not in self.told:
                     self.told.add(node.key)
-                    _finish(node, why)
                     yield _reply_drop(node, why)
                 messages.extend(_usable_users(node))
             else:

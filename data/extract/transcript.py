@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from data.extract.repair import Broken, fitted, values
-from data.files import open_regular
+from data.files import open_regular, shown
 from data.record import Drop
 
 STAGE = "sessions"
@@ -42,6 +42,7 @@ class Reason(StrEnum):
     THINKING_ONLY = "thinking without a visible reply"
     REWOUND = "abandoned branch"
     ORPHAN_RESULT = "result without its call"
+    TOO_LARGE = "larger than any window"
     NO_REPLY = "epoch without a reply"
     WARMUP = "subagent warm-up"
     FORGOTTEN = "forgotten on request"
@@ -122,6 +123,9 @@ class Record(msgspec.Struct, gc=False):
 
 _USUAL = msgspec.json.Decoder(_Usual)
 _FOREIGN = msgspec.json.Decoder(_Foreign)
+_TELLING = 200  # bytes of a progress record's data that say what it is about
+_LARGE = 1 << 24  # bytes of a line; windows hold a few ten thousand characters, pasted images make lines of some MB
+_SHOWN = 400_000  # characters of a text in a large line
 _LONGEST_REPAIR = 1 << 26  # bytes; real lines are a few MB, and repair needs many times the memory of a line
 
 
@@ -140,30 +144,32 @@ def read_records(path: Path, size: int | None = None) -> Iterator[Record | Drop]
 def _first(lines: Iterable[bytes], size: int) -> Iterator[bytes]:
     for line in lines:
         if len(line) >= size:
-            yield line[:size]
+            if size:
+                yield line[:size]
             return
         yield line
         size -= len(line)
 
 
 def _records(path: Path, lines: Iterable[bytes]) -> Iterator[Record | Drop]:
-    before, file = None, str(path)
+    before, file, decode = None, shown(path), _USUAL.decode
     for number, raw in enumerate(lines, start=1):
         try:
-            decoded: Sequence[Line | Broken] = (_USUAL.decode(raw),)
+            decoded: Sequence[Line | Broken] = (decode(raw),)
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            if raw.isspace():
-                continue
             decoded = repaired(raw)
-        if number == 1 and (not decoded or isinstance(decoded[0], Broken) or not decoded[0].type):
-            if foreign := _foreign(path):
+        for line in decoded:
+            if number == 1 and (isinstance(line, Broken) or not line.type) and (foreign := _foreign(path)):
                 yield foreign
                 return
-        for line in decoded:
             if isinstance(line, Broken):
                 yield _drop(Reason.MALFORMED, path, number, line)
                 continue
-            yield _with_message(Record(line, file, number, before))
+            record = _with_message(Record(line, file, number, before))
+            if len(raw) > _LARGE and not _made_small(record):
+                yield _drop(Reason.TOO_LARGE, path, number, f"a reply of {len(raw) / 1e6:.0f} MB")
+                continue
+            yield record
             before = line.uuid or before
 
 
@@ -200,6 +206,8 @@ def _with_message(record: Record) -> Record:
     line = record.line
     message = line.message if isinstance(line, _Usual) else None
     if message is None or line.type not in ("user", "assistant"):
+        if line.type == "progress":  # only its beginning is of use, and a part keeps the whole line in memory
+            line.data = msgspec.Raw(bytes(memoryview(line.data)[:_TELLING]))
         return record
     content = message.content
     record.blocks = [Block("text", text=content)] if isinstance(content, str) else content or []
@@ -211,6 +219,22 @@ def _with_message(record: Record) -> Record:
     return record
 
 
+def _made_small(record: Record) -> bool:
+    """Cut what was said or printed to its ends, which are all that a window can show. A reply is never cut."""
+    for block in record.blocks:
+        block.text = block.text and _ends(block.text)
+        if isinstance(block.content, str):
+            block.content = _ends(block.content)
+        elif isinstance(block.content, list):
+            parts = [part for part in block.content if isinstance(part, dict)]
+            block.content = [{"type": p.get("type"), "text": _ends(str(p.get("text") or ""))} for p in parts]
+    return record.line.type != "assistant"
+
+
+def _ends(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN // 2]}\n[...]\n{text[-_SHOWN // 2 :]}"
+
+
 def _is_persisted(block: Block) -> bool:
     return isinstance(block.content, str) and block.content.lstrip().startswith(PERSISTED)
 
@@ -218,11 +242,12 @@ def _is_persisted(block: Block) -> bool:
 def _foreign(path: Path) -> Drop | None:
     """The drop of a file that is one JSON object with messages, as the Gemini CLI writes them."""
     try:
-        whole = _FOREIGN.decode(path.read_bytes())
+        whole = _FOREIGN.decode(path.read_bytes() if path.stat().st_size <= _LONGEST_REPAIR else b"")
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
     return _drop(Reason.FOREIGN, path, 0, f"{len(whole.messages)} messages of another agent")
 
 
 def _drop(reason: Reason, path: Path, number: int, detail: str) -> Drop:
-    return Drop(STAGE, reason, str(path), detail, str(path), number, records=1)
+    file = shown(path)
+    return Drop(STAGE, reason, file, detail, file, number, records=1)

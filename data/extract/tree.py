@@ -15,6 +15,7 @@ import msgspec
 from data.extract.human import classify, is_skill_body
 from data.extract.results import Result, decoded, plain_text, read_result
 from data.extract.transcript import Block, Reason, Record
+from data.plain import is_blank
 from data.record import ToolCall, User, UserKind
 
 # What is no message. Children of those with a uuid belong to the node above them.
@@ -64,7 +65,7 @@ class Tree(msgspec.Struct):
 def reply_text(node: Node) -> str:
     """The visible text of a reply: its text blocks without the blank ones, repeated rows once."""
     texts = dict.fromkeys(b.text.strip() for b in node.blocks if b.type == "text" and isinstance(b.text, str))
-    return "\n\n".join(text for text in texts if text)
+    return "\n\n".join(text for text in texts if not is_blank(text))
 
 
 def contract(records: Sequence[Record]) -> Tree:
@@ -103,7 +104,9 @@ class _Builder:
 
     def _own(self, node: Node, record: Record) -> None:
         node.records.append(record)
-        node.time = max(node.time, record.line.timestamp or "")
+        stamp = record.line.timestamp or ""
+        if stamp > node.time and stamp.startswith("2"):  # another beginning is no date of these years
+            node.time = stamp
         if record.line.uuid:
             self.owner[record.line.uuid] = node.key
 
@@ -163,7 +166,7 @@ class _Builder:
         if call_id in node.results:
             return
         result = node.results[call_id] = read_result(block, record, node.calls[call_id].name)
-        if result.said:
+        if not is_blank(result.said):
             node.users += (_user_at(record, result.said, UserKind.REJECTION),)
         if not isinstance(users, Reason):
             node.users += tuple(_user_at(record, user.text, _beside(user.kind)) for user in users)
@@ -247,12 +250,12 @@ def queued_command(record: Record) -> User | None:
     if not isinstance(value, dict) or value.get("type") != "queued_command":
         return None
     prompt = plain_text(value.get("prompt")).strip()
-    return _user_at(record, prompt, UserKind.QUEUED) if prompt else None
+    return None if is_blank(prompt) else _user_at(record, prompt, UserKind.QUEUED)
 
 
 def _fate_of_other(record: Record) -> str:
     line = record.line
-    if line.type == "progress" and b'"agent_progress"' in bytes(line.data)[:200]:
+    if line.type == "progress" and b'"agent_progress"' in bytes(line.data):
         return Reason.SUBAGENT_PROGRESS
     return _NO_MESSAGE.get(line.type, Reason.UNKNOWN_TYPE)
 

@@ -31,8 +31,8 @@ class Unit(msgspec.Struct, frozen=True):
     files: tuple[str, ...]
     bytes: int = 0
     role: str = ""
-    sizes: tuple[int, ...] = ()
     beside: tuple[str, ...] = ()
+    sizes: tuple[int, ...] = ()
     forgotten: frozenset[str] = frozenset()
 
 

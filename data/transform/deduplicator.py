@@ -8,8 +8,8 @@ overlapping windows of one session are no duplicates. `fingerprint` is pure and 
 from __future__ import annotations
 
 import math
-import struct
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Container, Iterator, Sequence
 from enum import StrEnum
 from functools import cache
 from hashlib import blake2b
@@ -36,6 +36,7 @@ class DropReason(StrEnum):
     """Why a window leaves."""
 
     EXACT = "exact duplicate"
+    SAME_REPLY = "reply that another row trains"
     NEAR = "near duplicate"
 
 
@@ -54,7 +55,7 @@ class Candidate(msgspec.Struct, frozen=True):
     id: str
     role: str
     exact: bytes
-    bands: bytes
+    bands: tuple[int, ...]
     shingles: Callable[[], bytes]
 
 
@@ -79,7 +80,7 @@ class Deduplicator:
         """Why the window is a duplicate of one before it, or None where it is kept."""
         if survivor := self._exact.get(candidate.exact):
             return Verdict(DropReason.EXACT, f"same as {survivor}")
-        keys = [(candidate.role, band) for band in band_keys(candidate.bands) if band in self._rivals]
+        keys = [(candidate.role, band) for band in candidate.bands if band in self._rivals]
         if found := self._nearest(candidate, keys):
             survivor, similarity = found
             return Verdict(DropReason.NEAR, f"{similarity:.2f} like {survivor}")
@@ -103,16 +104,12 @@ class Deduplicator:
             self._kept.append(candidate)
 
 
-def rivals(bands: Iterable[bytes]) -> frozenset[int]:
-    """The band keys that stand in more than one of the windows."""
+def rivals(keys: array[int]) -> frozenset[int]:
+    """The keys (uint64) that stand there more than once: of the bands, those of windows that may be alike."""
     import numpy as np
 
-    keys, counts = np.unique(np.frombuffer(b"".join(bands), "<u8"), return_counts=True)
-    return frozenset(keys[counts > 1].tolist())
-
-
-def band_keys(bands: bytes) -> tuple[int, ...]:
-    return struct.unpack(f"<{len(bands) // 8}Q", bands)
+    distinct, counts = np.unique(np.asarray(keys, np.uint64), return_counts=True)
+    return frozenset(distinct[counts > 1].tolist())
 
 
 def fingerprint(conversation: Conversation, config: DedupConfig) -> Fingerprint:

@@ -108,8 +108,12 @@ def redact_conversation(
 def clean_texts(
     texts: list[str], known: Iterable[str], names: Iterable[str], literals: dict[bytes, bytes], counts: Counter[str]
 ) -> list[str]:
-    """The texts, redacted together: what one of them reveals as a secret or a name is replaced in all."""
-    raw = [text.encode("utf-8", "surrogatepass") for text in texts]
+    """The texts, redacted together: what one of them reveals as a secret or a name is replaced in all.
+
+    A text that stands there twice is looked at, and counted, once.
+    """
+    distinct = list(dict.fromkeys(texts))
+    raw = [text.encode("utf-8", "surrogatepass") for text in distinct]
     whole = SEPARATOR.join(raw)
     if b"\x02\x02" in b"".join(raw):  # a text may hold the separator itself
         whole = SEPARATOR.join(text.replace(SEPARATOR, b"\n\n\n\n") for text in raw)
@@ -123,7 +127,8 @@ def clean_texts(
             break
         whole = _replace(whole, changes, counts)
     whole, counts["user"] = (people or Names()).replace(whole)
-    return [text.decode("utf-8", "surrogatepass") for text in whole.split(SEPARATOR)]
+    clean = (text.decode("utf-8", "surrogatepass") for text in whole.split(SEPARATOR))
+    return list(map(dict(zip(distinct, clean, strict=True)).__getitem__, texts))
 
 
 def _replace(text: bytes, changes: list[Edit], counts: Counter[str]) -> bytes:

@@ -15,6 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from data.config import NormalizeConfig
+from data.plain import is_plain, plain, writable
 from data.record import Assistant, Conversation, Message, Note, Tool, ToolCall, User
 from data.render import without_blank_ends
 from data.stage import Stage
@@ -29,10 +30,6 @@ _FENCE = "```"
 # Bounds in characters of a notice and of its indentation, so that a text full of beginnings costs no more than others.
 _LONGEST = 4000
 _DEEPEST = 80
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]")
-# NUL and lone surrogates cannot be written as UTF-8 JSON; other control characters carry nothing.
-_UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
-_ODD_BYTES = bytes([*range(9), 11, 12, *range(13, 32), 127])
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -163,25 +160,3 @@ def _match(notices: Sequence[Notice], text: str, start: int) -> tuple[Notice, in
 
 def _clean_call(call: ToolCall) -> ToolCall:
     return replace(call, arguments=writable(call.arguments))
-
-
-def plain(text: str) -> str:
-    """Text without terminal codes and unwritable characters, lines ended by a newline."""
-    if is_plain(text):
-        return text
-    text = _ANSI.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
-    return _UNWRITABLE.sub("", text)
-
-
-def writable(text: str) -> str:
-    """Text without the characters that a UTF-8 JSON file cannot hold."""
-    return text if is_plain(text) else _UNWRITABLE.sub("", text)
-
-
-def is_plain(text: str) -> bool:
-    """Whether a text holds no control character but tabs and newlines, and no lone surrogate. 1 ns a character."""
-    try:
-        data = text.encode()
-    except UnicodeEncodeError:
-        return False
-    return len(data.translate(None, _ODD_BYTES)) == len(data)

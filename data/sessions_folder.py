@@ -1,0 +1,46 @@
+"""Which folder of transcripts is read: the given one, the agent's own, or the invented sample town."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from data.extract.library import only_archived
+from data.extract.unit import SourceError
+
+DEFAULT_SESSIONS = Path("~/.claude/projects")
+SAMPLE_TOWN = "sample-town"
+
+
+def choose_sessions(given: Path | None, out: Path, archive_dir: Path) -> tuple[Path, bool]:
+    """The folder to read and whether it is the sample town, which is written beside the dataset where a user has no
+    transcripts yet.
+
+    Raises SourceError where a folder was given and holds no transcript.
+    """
+    folder = (given or DEFAULT_SESSIONS).expanduser()
+    if only_archived(folder, archive_dir).files or _holds_transcripts(folder):
+        return folder, False
+    if given:
+        state = "holds no .jsonl transcripts" if folder.is_dir() else "does not exist"
+        raise SourceError(f"{given} {state}. Give the folder that Claude Code writes to, usually {DEFAULT_SESSIONS}.")
+    from data.sample.disk import NotATownError, write_town
+    from data.sample.town import build_town
+
+    town, place = build_town(), out.parent / SAMPLE_TOWN
+    try:
+        write_town(place, town.files)
+    except NotATownError as error:
+        raise SourceError(str(error)) from None
+    print(f"No transcripts in {DEFAULT_SESSIONS}: using the invented sample town of {town.sessions} sessions instead.")
+    return place / "projects", True
+
+
+def find_sessions(given: Path | None, out: Path) -> Path:
+    """Where the transcripts of a dataset are: as above, but nothing is written."""
+    folder = (given or DEFAULT_SESSIONS).expanduser()
+    town = out.parent / SAMPLE_TOWN / "projects"
+    return town if given is None and not _holds_transcripts(folder) and town.is_dir() else folder
+
+
+def _holds_transcripts(folder: Path) -> bool:
+    return folder.is_dir() and next(folder.rglob("*.jsonl"), None) is not None
