@@ -40,7 +40,7 @@ class Run(NamedTuple):
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--sessions", type=Path, help="transcripts (default: ../shared/corpus, else the sample town)")
-    parser.add_argument("--megabytes", type=int, default=300, help="copy them until there are so many (%(default)s)")
+    parser.add_argument("--megabytes", type=int, default=350, help="copy them until there are so many (%(default)s)")
     parser.add_argument("--workers", type=int, default=2, help="compare one worker with so many (%(default)s)")
     parser.add_argument("--engine", choices=("local", "ray"), default="local", help="what runs the workers")
     options = parser.parse_args(arguments)
@@ -137,8 +137,10 @@ def build(folder: Path, out: str, workers: int, engine: str = "local") -> Run:
     command += ["--out", str(folder / out), "--workers", str(workers), "--engine", engine]
     log = folder / "log.txt"
     begun = time.perf_counter()
+    # Compiled modules are kept, as they are for anybody who runs a command twice.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     with log.open("w") as file:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT)
         _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
