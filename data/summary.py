@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-
-from rich.console import Console
-from rich.table import Table
+from typing import TYPE_CHECKING
 
 from data.build import coverage
 from data.config import DataConfig
@@ -15,6 +13,9 @@ from data.record import SPLITS, Tally
 from data.stage import Ledger
 from data.transform.balance import Balance
 from data.validate.rows import Manifest
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 TOWN_ROLES = ("mayor", "deacon", "boot", "dog", "witness", "refinery", "polecat", "crew")
 
@@ -28,6 +29,8 @@ def announce(units: Sequence[Unit], out: Path) -> None:
 
 def close(manifest: Manifest, ledger: Ledger, config: DataConfig, out: Path) -> None:
     """The closing table and sentences of a build."""
+    from rich.console import Console
+
     console = Console()
     console.print(_role_table(manifest))
     for sentence in _sentences(manifest, ledger, config, out):
@@ -35,6 +38,8 @@ def close(manifest: Manifest, ledger: Ledger, config: DataConfig, out: Path) -> 
 
 
 def _role_table(manifest: Manifest) -> Table:
+    from rich.table import Table
+
     table = Table(title="Sample town dataset" if manifest.sample else "Dataset", title_justify="left")
     table.add_column("role")
     for split in SPLITS:

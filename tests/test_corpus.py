@@ -87,3 +87,18 @@ def test_no_home_folder_of_a_person_is_left(dataset: Path, corpus: Path) -> None
     for name in people:
         assert f"/Users/{name}/" not in text
         assert f"-Users-{name}-" not in text
+
+
+def test_checkpoints_and_slices_of_the_same_sessions_change_no_row(dataset: Path, corpus: Path, tmp_path: Path) -> None:
+    """Tools that copy a session at every checkpoint leave its beginning, and parts of it, under other names."""
+    for path in corpus.rglob("*.jsonl"):
+        copy = tmp_path / "projects" / path.relative_to(corpus)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        lines = path.read_bytes().splitlines(keepends=True)
+        copy.write_bytes(b"".join(lines))
+        copy.with_name(f"{copy.stem}-early.jsonl").write_bytes(b"".join(lines[: len(lines) * 3 // 5]))
+        copy.with_name(f"a-part-{copy.name}").write_bytes(b"".join(lines[len(lines) * 2 // 5 : len(lines) * 4 // 5]))
+    assert main(["all", "--sessions", str(tmp_path / "projects"), "--out", str(tmp_path / "out")]) == 0
+    for split in SPLITS:
+        name = f"gastown_{split}.jsonl"
+        assert (tmp_path / "out" / name).read_bytes() == (dataset / name).read_bytes()

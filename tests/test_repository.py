@@ -109,12 +109,12 @@ def test_recipes_are_checked_without_the_libraries_that_train() -> None:
     assert "recipes are valid" in said and loaded & HEAVY == set()
 
 
-def test_the_pipeline_starts_with_three_small_libraries() -> None:
+def test_the_pipeline_starts_with_two_small_libraries() -> None:
     check = "import sys, data.pipeline; print(*{name.split('.')[0] for name in sys.modules})"
     done = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = {name for name in done.stdout.split() if not name.startswith("_")} - sys.stdlib_module_names
     # Two helpers of theirs come with them.
-    assert loaded - {"data", "cython_runtime", "typing_extensions"} == {"msgspec", "rich", "yaml"}
+    assert loaded - {"data", "cython_runtime", "typing_extensions"} == {"msgspec", "yaml"}
 
 
 SCRIPTS = [path for path in (ROOT / "scripts").iterdir() if path.name != "__pycache__"]

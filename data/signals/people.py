@@ -71,6 +71,8 @@ def objection(step: Step) -> Objection | None:
     """A person's no to the reply of a step, if there was one. An accepted plan is none, nor the interrupt it causes."""
     if any(result.status is ResultStatus.REJECTED for result in step.results):
         return Objection.REJECTED
+    if not step.said:  # nearly always
+        return None
     first = next((user for user in step.said if user.kind in PEOPLE or user.kind is UserKind.INTERRUPT), None)
     if first is None:
         return None
@@ -85,6 +87,8 @@ def approval(step: Step) -> bool:
     """Whether a person took what the reply did or proposed: a plan accepted, or a yes without a but."""
     if _plan_accepted(step):
         return True
+    if not step.said:
+        return False
     first = next((user for user in step.said if user.kind in PEOPLE), None)
     return first is not None and first.kind in _REACTIONS and approves(first.text)
 
