@@ -23,6 +23,8 @@ from data.pipeline import main
 from tests.conftest import ROOT
 from tests.transcripts import SESSION, Script
 
+pytestmark = pytest.mark.slow  # a hundred builds and more
+
 PROJECT = "-home-ann-work"
 DEEP = 10_000
 GOOD = {"msg_before", "msg_after"}
@@ -539,7 +541,6 @@ def command(folder: Path, *more: str) -> list[str]:
     return [sys.executable, "-m", "data.pipeline", "all", *paths, "--workers", "1", *more]
 
 
-@pytest.mark.slow
 def test_two_builds_of_one_dataset_do_not_meet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for number in range(150):
         s = Script(session=f"5e551011-0000-4000-8000-{number:012d}")
@@ -573,7 +574,6 @@ def test_a_dataset_that_is_being_written_is_left_alone(tmp_path: Path, capsys: p
     assert build(tmp_path, capsys).code == 0
 
 
-@pytest.mark.slow
 def test_thousands_of_tiny_files_are_read_in_moderate_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     around(tmp_path, b"")
     for number in range(5_000):
@@ -613,7 +613,6 @@ HUGE: dict[str, tuple[bytes, Reason | None]] = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("case", HUGE)
 def test_a_line_of_100_megabytes_takes_bounded_memory_and_no_neighbour(case: str, tmp_path: Path) -> None:
     middle, reason = HUGE[case]
