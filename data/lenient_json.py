@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -51,6 +51,20 @@ def is_deep(value: Any, levels: int) -> bool:
 
 def _parts(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
     return value.values() if isinstance(value, dict) else value
+
+
+def strings(value: Any, known_keys: Container[str] = ()) -> Iterator[str]:
+    """The keys and texts in a value, in order, without the known keys."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            if key not in known_keys:
+                yield key
+            yield from strings(inner, known_keys)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from strings(inner, known_keys)
 
 
 def dumps(value: Any) -> str:

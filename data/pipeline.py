@@ -21,13 +21,13 @@ from data.cache import Cache
 from data.config import ConfigError, DataConfig, load_config, repository_path
 from data.extract import archive, sessions
 from data.extract.bead_outcomes import bead_fates
-from data.extract.library import NOTHING, Archived, only_archived
+from data.extract.library import Archived
 from data.extract.unit import SourceError
 from data.finished import Done, Extracted, unpack
 from data.forgotten import load_forgotten
 from data.progress import watched
 from data.record import Conversation, Drop
-from data.sessions_folder import DEFAULT_SESSIONS, choose_sessions, find_sessions
+from data.sessions_folder import DEFAULT_SESSIONS, Chosen, choose_sessions, find_sessions
 from data.stage import Ledger, LedgerImbalance, Outcome
 from data.stages import Setting, check_config
 from data.summary import announce, close
@@ -103,13 +103,15 @@ def _run(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config)
     if arguments.archive:
         config = msgspec.structs.replace(config, archive=str(arguments.archive.absolute()))
-    live = find_sessions(arguments.sessions, arguments.out)
     match arguments.command:
         case "archive":
+            live = (arguments.sessions or DEFAULT_SESSIONS).expanduser()
             return archive.run(live, repository_path(config.archive), arguments.expire_days)
         case "explain":
+            live = find_sessions(arguments.sessions, arguments.out)
             return explain.run(arguments.out, arguments.id, arguments.session, live, config)
         case "forget":
+            live = find_sessions(arguments.sessions, arguments.out)
             return forget.run(arguments.id, arguments.out, live, config)
         case "validate":
             return schema.main([str(arguments.out)])
@@ -118,15 +120,14 @@ def _run(arguments: argparse.Namespace) -> int:
     check_config(config)
     if arguments.command == "transform":
         return _transform(config, arguments)
-    folder, sample = choose_sessions(arguments.sessions, arguments.out, repository_path(config.archive))
-    return _read(config, folder, sample, arguments)
+    return _read(config, choose_sessions(arguments.sessions, arguments.out, repository_path(config.archive)), arguments)
 
 
-def _read(config: DataConfig, folder: Path, sample: bool, arguments: argparse.Namespace) -> int:
+def _read(config: DataConfig, chosen: Chosen, arguments: argparse.Namespace) -> int:
     """Read the transcripts: a dry run, an extraction, or a build. Raises SourceError where it would read itself."""
+    folder, archived, sample = chosen
     if arguments.out.resolve().is_relative_to(folder.resolve()):
         raise SourceError(f"{arguments.out} lies in {folder}, where transcripts are read. Choose another --out.")
-    archived = NOTHING if sample else only_archived(folder, repository_path(config.archive))
     forgotten = load_forgotten(repository_path(config.forgotten))
     setting = Setting(config, _people(folder, archived), bead_fates(bead_files(config, folder)))
     with open_engine(arguments.engine, arguments.workers, setting) as engine:
@@ -148,7 +149,7 @@ def _read(config: DataConfig, folder: Path, sample: bool, arguments: argparse.Na
 def _people(folder: Path, archived: Archived) -> frozenset[str]:
     """Everybody in whose home folder one of the transcripts was recorded."""
     transcripts = [*sessions.transcripts(folder), *archived.pick(sessions.transcripts)]
-    return people_of(filter(Path.is_file, transcripts))
+    return people_of(transcripts)
 
 
 def _extract(results: Iterator[Extracted], extraction: Extraction, out: Path) -> int:

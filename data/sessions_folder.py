@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
-from data.extract.library import only_archived
+from data.extract.library import NOTHING, Archived, only_archived
 from data.extract.unit import SourceError
 
 DEFAULT_SESSIONS = Path("~/.claude/projects")
 SAMPLE_TOWN = "sample-town"
 
 
-def choose_sessions(given: Path | None, out: Path, archive_dir: Path) -> tuple[Path, bool]:
-    """The folder to read and whether it is the sample town, which is written beside the dataset where a user has no
-    transcripts yet.
+class Chosen(NamedTuple):
+    """A folder of transcripts, what the archive alone holds of it, and whether it is the sample town."""
+
+    folder: Path
+    archived: Archived
+    sample: bool
+
+
+def choose_sessions(given: Path | None, out: Path, archive_dir: Path) -> Chosen:
+    """What to read. The sample town is written beside the dataset where a user has no transcripts yet.
 
     Raises SourceError where a folder was given and holds no transcript.
     """
     folder = (given or DEFAULT_SESSIONS).expanduser()
-    if only_archived(folder, archive_dir).files or _holds_transcripts(folder):
-        return folder, False
+    archived = only_archived(folder, archive_dir)
+    if archived.files or _holds_transcripts(folder):
+        return Chosen(folder, archived, sample=False)
     if given:
         state = "holds no .jsonl transcripts" if folder.is_dir() else "does not exist"
         raise SourceError(f"{given} {state}. Give the folder that Claude Code writes to, usually {DEFAULT_SESSIONS}.")
@@ -32,11 +41,11 @@ def choose_sessions(given: Path | None, out: Path, archive_dir: Path) -> tuple[P
     except NotATownError as error:
         raise SourceError(str(error)) from None
     print(f"No transcripts in {DEFAULT_SESSIONS}: using the invented sample town of {town.sessions} sessions instead.")
-    return place / "projects", True
+    return Chosen(place / "projects", NOTHING, sample=True)
 
 
 def find_sessions(given: Path | None, out: Path) -> Path:
-    """Where the transcripts of a dataset are: as above, but nothing is written."""
+    """Where the transcripts of a finished dataset are: as above, but nothing is written."""
     folder = (given or DEFAULT_SESSIONS).expanduser()
     town = out.parent / SAMPLE_TOWN / "projects"
     return town if given is None and not _holds_transcripts(folder) and town.is_dir() else folder

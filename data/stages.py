@@ -36,7 +36,7 @@ from data.transform.tool_normalizer import tool_normalizer
 ORDER = (
     "redact", "roles", "normalize", "boilerplate", "outcome", "windows", "overlap", "quality", "dedup", "balance",
 )  # fmt: skip
-CLEANING = 5  # so many of them come before extracted conversations are written down
+CLEANING = ORDER.index("windows")  # so many of them come before extracted conversations are written down
 FORGOTTEN = "forgotten on request"
 LIBRARIES = ("gigatoken", "kingfisher-secret-scanner", "detect-secrets", "hyperscan", "rensa", "numpy")
 

@@ -18,7 +18,6 @@ from data.finished import Done, unpack
 from data.stages import SOURCES
 from data.workers import Engine, Waiting, in_order, results
 
-UNREADABLE = Glance(0, 0, b"", b"")
 _BATCH = 1 << 24  # bytes of files that one task looks at
 
 
@@ -32,7 +31,7 @@ class Looker:
 
     def __call__(self, paths: Sequence[Path]) -> list[Glance]:
         for path in paths:
-            if path not in self._seen and (known := self._memory.recall(path) or _no_file(path)):
+            if path not in self._seen and (known := self._memory.recall(path)):
                 self._seen[path] = known
         new = [path for path in paths if path not in self._seen]
         for batch, glances in zip(_batches(new), in_order(self._engine, "look", _batches(new)), strict=True):
@@ -45,11 +44,6 @@ class Looker:
         """Remember what was seen; from here on it is not needed, and there may be much of it."""
         self._memory.save()
         self._seen.clear()
-
-
-def _no_file(path: Path) -> Glance | None:
-    """The look at what is no file: a pipe would wait for its other end."""
-    return None if path.is_file() else UNREADABLE
 
 
 def _batches(paths: Sequence[Path]) -> Iterator[list[Path]]:

@@ -11,12 +11,11 @@ import msgspec
 
 from data.config import DataConfig
 from data.finished import Finished
+from data.origins import DROPS, ORIGINS
 from data.record import SPLITS, Split
 from data.trace import with_split
 from data.transform.balance import Balance
 from data.validate.rows import COMBINED, File, Manifest
-
-DROPS, ORIGINS = "drops.jsonl", "origins.jsonl"
 
 
 class Input(msgspec.Struct, frozen=True):

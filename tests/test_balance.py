@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.config import BalanceConfig
-from data.record import Assistant, Conversation, Drop, Origin
-from data.transform.balance import Balance, Reason, balance, balancer, targets
+from data.transform.balance import Balance, balance, targets
 from tests.small_build import build, lines
 from tests.small_build import rows as rows_of
 from tests.transcripts import Script
@@ -78,14 +77,6 @@ def test_a_temperature_keeps_the_root_of_the_counts(temperature: float, expected
 def test_another_seed_keeps_other_rows() -> None:
     config = BalanceConfig(max_rows={"mayor": 50})
     assert balance(rows({"mayor": 100}), config, 1)[0] != balance(rows({"mayor": 100}), config, 2)[0]
-
-
-def test_the_stage_drops_by_name_and_weighs() -> None:
-    window = Conversation("s#0", Origin("sessions", "s"), (Assistant("hello", "m1", said=5, chars=5),), role="crew")
-    assert list(balancer({"other"})(window)) == [window]
-    (drop,) = balancer({"s#0"})(window)
-    assert isinstance(drop, Drop)
-    assert (drop.stage, drop.reason, drop.tally.replies) == ("balance", Reason.OVER_SHARE, 1)
 
 
 def test_a_person_reads_what_changed() -> None:

@@ -25,7 +25,7 @@ from data.transform.deduplicator import (
     Fingerprint,
     Verdict,
     bands_and_rows,
-    fingerprint,
+    fingerprints,
     jaccard,
     rivals,
     trained_parts,
@@ -42,6 +42,10 @@ def window(name: str, *messages: Message, role: str = "mayor") -> Conversation:
 
 def long_text(start: int, count: int) -> str:
     return " ".join(f"word{number * 7919 % 10007}" for number in range(start, start + count))
+
+
+def fingerprint(one: Conversation, config: DedupConfig) -> Fingerprint:
+    return fingerprints([one], config)[0]
 
 
 def judged(*windows: Conversation, config: DedupConfig = CONFIG) -> list[Verdict | None]:

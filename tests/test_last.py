@@ -116,3 +116,6 @@ def test_balance_takes_train_rows_alone_and_says_so(tmp_path: Path) -> None:
     assert manifest.balanced == {"mayor": (4, 2)}
     assert manifest.rows["train"] == 2
     assert ledger.stages["balance"].left["over the role's share"].replies == 2
+    drops = [json.loads(line) for line in (tmp_path / "drops.jsonl").read_text().splitlines()]
+    named = [(drop["stage"], drop["reason"], drop["detail"], drop["tally"]["replies"]) for drop in drops]
+    assert named == [("balance", "over the role's share", "mayor", 1)] * 2

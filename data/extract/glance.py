@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 import msgspec
 
-from data.files import write_atomically
+from data.files import open_regular, write_atomically
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,6 +41,7 @@ class Glance(msgspec.Struct, frozen=True, array_like=True, gc=False):
     identities: bytes
 
 
+UNREADABLE = Glance(0, 0, b"", b"")
 Look: TypeAlias = Callable[[Sequence[Path]], Sequence[Glance]]
 
 
@@ -87,12 +88,12 @@ def look(path: Path) -> Glance:
     """Read a file once, a block at a time."""
     digest, found = sha256(), set[bytes]()
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             stat = path.stat()
             for block in _blocks(file, digest.update):
                 found.update(_IDENTITY.findall(block))
     except OSError:
-        return Glance(0, 0, b"", b"")
+        return UNREADABLE
     return Glance(stat.st_size, stat.st_mtime_ns, digest.digest(), hash_all(found).astype("<u8").tobytes())
 
 

@@ -1,6 +1,6 @@
 """Limits how many rows of the train split a role has, so that one busy role does not drown the others.
 
-Off by default. `balance(rows, config.balance, seed)` says which rows leave; `balancer(leaving)` is the stage. Rows are
+Off by default. `balance(rows, config.balance, seed)` says which rows leave. Rows are
 only ever removed, none is repeated: each reply trains at most once. Val and test stay whole, because they measure
 what the agents really do.
 """
@@ -8,15 +8,13 @@ what the agents really do.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from hashlib import blake2b
 
 import msgspec
 
 from data.config import BalanceConfig
-from data.record import Conversation, Drop, dropped
-from data.stage import Stage
 
 STAGE = "balance"
 
@@ -65,12 +63,3 @@ def balance(rows: Iterable[tuple[str, str]], config: BalanceConfig, seed: int) -
 
 def _place(row: str, seed: int) -> tuple[bytes, str]:
     return blake2b(f"{seed}:{row}".encode("utf-8", "surrogatepass"), digest_size=8).digest(), row
-
-
-def balancer(leaving: Collection[str]) -> Stage:
-    """A stage that drops the windows of these ids."""
-
-    def judge(window: Conversation) -> Iterator[Conversation | Drop]:
-        yield dropped(window, STAGE, Reason.OVER_SHARE) if window.id in leaving else window
-
-    return judge

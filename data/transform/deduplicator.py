@@ -1,7 +1,7 @@
 """The dedup stage: drops windows that train what an earlier window already trains.
 
 Only what is trained counts (each trained reply with the human text directly before it), never the context, so
-overlapping windows of one session are no duplicates. `fingerprint` is pure and may run in any worker; the
+overlapping windows of one session are no duplicates. `fingerprints` is pure and may run in any worker; the
 `Deduplicator` looks fingerprints up in the order of the windows and keeps hashes, no texts.
 """
 
@@ -112,13 +112,8 @@ def rivals(keys: array[int]) -> frozenset[int]:
     return frozenset(distinct[counts > 1].tolist())
 
 
-def fingerprint(conversation: Conversation, config: DedupConfig) -> Fingerprint:
-    """What identifies the trained part of a window."""
-    return fingerprints([conversation], config)[0]
-
-
 def fingerprints(windows: Sequence[Conversation], config: DedupConfig) -> list[Fingerprint]:
-    """The same for many windows; their signatures are made in one go."""
+    """What identifies the trained part of each window; the signatures of all are made in one go."""
     parts = [list(trained_parts(window.messages)) for window in windows]
     exact = [
         blake2b(msgspec.json.encode((window.role, part)), digest_size=16).digest()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from data.files import open_regular
 from data.transform import redact_judge as judge
 from data.transform.redact_find import OWN, Finding
 from data.transform.redact_marks import PSEUDONYM, outside_marks, places, pseudonym, put, touches_a_word
@@ -106,7 +107,7 @@ def people_of(transcripts: Iterable[Path]) -> frozenset[str]:
     people: set[str] = set()
     for path in transcripts:
         try:
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 found = _CWD.search(file.read(_OPENING))
             people.update(names_in_path(json.loads(found[1])) if found else ())
         except (OSError, ValueError):

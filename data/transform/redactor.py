@@ -56,16 +56,15 @@ def redactor(config: RedactConfig, people: Iterable[str] = ()) -> Stage:
 
 
 def text_redactor(config: RedactConfig, people: Iterable[str] = ()) -> Callable[[str], str]:
-    """The same for single texts that no conversation holds, such as the paths in drops; remembers recent ones.
+    """The same for single texts that no conversation holds, such as the path of a transcript; remembers recent ones.
 
     Raises ConfigError like `redactor`.
     """
-    literals = load_literals(config)
-    known = frozenset(people)
+    redact_all = texts_redactor(config, people)
 
     @lru_cache(maxsize=4096)
     def redact(text: str) -> str:
-        return clean_texts([text], known | names_in_path(text), config.names, literals, Counter())[0]
+        return redact_all([text])[text]
 
     return redact
 
@@ -79,11 +78,9 @@ def texts_redactor(config: RedactConfig, people: Iterable[str] = ()) -> Callable
     known = frozenset(people)
 
     def redact(texts: Iterable[str]) -> dict[str, str]:
-        distinct = list(dict.fromkeys(texts))
-        if not distinct:
-            return {}
-        named = known.union(*map(names_in_path, distinct))
-        return dict(zip(distinct, clean_texts(distinct, named, config.names, literals, Counter()), strict=True))
+        given = list(texts)
+        named = known.union(*map(names_in_path, given))
+        return dict(zip(given, clean_texts(given, named, config.names, literals, Counter()), strict=True))
 
     return redact
 
@@ -112,6 +109,8 @@ def clean_texts(
 
     A text that stands there twice is looked at, and counted, once.
     """
+    if not texts:
+        return []
     distinct = list(dict.fromkeys(texts))
     raw = [text.encode("utf-8", "surrogatepass") for text in distinct]
     whole = SEPARATOR.join(raw)
@@ -195,22 +194,9 @@ def _leaves(arguments: str) -> Leaves:
     """Keys and values of a JSON text, in order; the text itself where it is no JSON."""
     try:
         value = lenient_json.loads(arguments)
-        return Leaves(value, list(_walk(value)))
+        return Leaves(value, list(lenient_json.strings(value, _TOOL_KEYS)))
     except (ValueError, RecursionError):
         return Leaves(arguments, [arguments], json=False)
-
-
-def _walk(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            if key not in _TOOL_KEYS:
-                yield key
-            yield from _walk(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _walk(inner)
 
 
 def _with_strings(value: Any, strings: Iterator[str]) -> Any:

@@ -13,11 +13,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from data.config import ConfigError, load_config
+from data.lenient_json import strings
 from data.transform.redact_judge import is_placeholder
 from data.validate.rows import DatasetError, dataset_files, read_lines
 from data.validate.secret_judges import JUDGES, Judge, always, is_assigned_secret
@@ -153,22 +154,10 @@ def _confirm(index: int, text: str, likely: Sequence[Pattern], allow: Sequence[s
     return [Finding(kind, index, start, start + size) for start, size, kind in sorted(found)]
 
 
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield key
-            yield from _strings(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _strings(inner)
-
-
 def _strings_of_line(raw: bytes) -> list[str]:
     """Every string of a row; the line itself where it is no JSON."""
     try:
-        return list(_strings(msgspec.json.decode(raw)))
+        return list(strings(msgspec.json.decode(raw)))
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return [raw.decode("utf-8", "replace")]
 
