@@ -62,6 +62,19 @@ def test_when_everything_was_deleted_the_archive_is_built_and_not_the_sample_tow
     assert build(place) == before
 
 
+def test_the_sample_town_is_explained_and_never_archived(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(place / "nobody"))
+    common = ["--config", str(place / "data.yml"), "--out", str(place / "datasets")]
+    assert main(["all", "--workers", "1", *common]) == 0
+    row = json.loads((place / "datasets" / "origins.jsonl").read_text().splitlines()[0])["id"]
+    assert main(["explain", row, *common]) == 0
+    assert str(place / "sample-town" / "projects") in capsys.readouterr().out
+    assert main(["archive", *common]) != 0
+    assert not (place / "archive").exists()
+
+
 def test_a_forgotten_session_is_in_no_later_build(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = b"".join(build(place).values())
     assert b"printer" in before and b"parser" in before
