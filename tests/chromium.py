@@ -140,7 +140,9 @@ class Chromium:
         for _ in range(self.evaluate(f"{select}.length")):
             if self.evaluate(f"{select}.selectedOptions[0].text").startswith(start):
                 return
+            before = self.evaluate(f"{select}.selectedIndex")
             self.press("ArrowDown")
+            self.wait(f"{select}.selectedIndex !== {before}")  # the key is handled in the page's own time
         raise AssertionError(f"{selector} offers nothing that begins with {start}")
 
     def photograph(self, path: Path) -> None:

@@ -157,6 +157,7 @@ def test_filters_are_chosen_with_the_keyboard_and_cleared(
     page: Chromium, control: str, option: str, found: list[str]
 ) -> None:
     page.choose(control, option)
+    page.wait(f"document.querySelectorAll('#list a').length === {len(found)}")
     assert listed(page) == found
     page.click("button[type=reset]")
     page.wait("document.querySelectorAll('#list a').length === 5")
