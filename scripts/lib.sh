@@ -146,6 +146,16 @@ explain_rsync() {
     fail "rsync is not installed on $host. Install it there: apt-get install rsync."
   elif ((rc == 255)); then
     explain_ssh "$host" "$WORK/rsync.err"
+  elif ((rc == 11 || rc == 12)) && ! grep -q . "$WORK/rsync.err"; then
+    # A receiver whose disk is full may die before its message is through.
+    fail "files could not be written, and rsync lost the reason; most often the disk is full ($(free_space "$host")). What was copied is kept: free some space, or choose another RIG_REMOTE_DIR on $host, and run this again."
   fi
   fail "rsync with $host failed (exit code $rc): $(grep -m 1 . "$WORK/rsync.err")"
+}
+
+free_space() {
+  local there
+  # shellcheck disable=SC2016 # $1 is meant for the remote shell
+  there=$(on_host "$1" 'df -Ph -- "$1" | awk "NR == 2 {print \$4}"' "$RIG_REMOTE_DIR" </dev/null 2>/dev/null) || there=
+  printf 'free there: %s, here: %s' "${there:-unknown}" "$(df -Ph . | awk 'NR == 2 {print $4}')"
 }

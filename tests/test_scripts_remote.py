@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -280,6 +281,21 @@ def test_a_full_disk_is_named_and_the_next_try_goes_on(town: Rig) -> None:
         assert town.run("sync_data.sh", "pod").returncode == 0
     finally:
         subprocess.run(["umount", "-l", town.remote], check=True)
+
+
+@pytest.mark.parametrize("code", [11, 12])
+def test_a_receiver_that_dies_without_a_word_is_no_empty_error(town: Rig, tmp_path: Path, code: int) -> None:
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    real = shutil.which("rsync")
+    (tools / "rsync").write_text(
+        f'#!/bin/sh\ncase "$*" in *--rsh=*) exit {code} ;; esac\nexec {real} "$@"\n', encoding="utf-8"
+    )
+    (tools / "rsync").chmod(0o755)
+    settings = {"PATH": f"{tools}:{os.environ['PATH']}", "RIG_RETRIES": "0"}
+    said = one_sentence(town.run("sync_data.sh", "pod", settings=settings))
+    assert "most often the disk is full" in said
+    assert "unknown" not in said
 
 
 @pytest.mark.parametrize("script", ["sync_data.sh", "run_train.sh", "pull_adapter.sh"])
