@@ -11,6 +11,9 @@ ROLE ?= mayor
 WITH ?=
 REPO ?=
 ADAPTER ?= output/adapters/$(ROLE)
+SAMPLES ?=
+TASKS ?=
+MODEL_ARGS ?=
 # dashscope carries the Qwen vocabulary; nothing else of it is used, so its own dependencies stay out.
 VOCABULARY := dashscope==2.0.2
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -19,7 +22,7 @@ export OMP_NUM_THREADS ?= 1
 export AXOLOTL_DO_NOT_TRACK := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: all data config validate train eval push archive bench report smoke test check lint clean
+.PHONY: all data config validate train eval lm-eval push archive bench bench-eval report smoke test check lint clean
 
 all: data
 
@@ -35,15 +38,23 @@ validate: $(VENV)/.light
 train: $(VENV)/.train
 	@PATH="$(abspath $(BIN)):$$PATH" scripts/train.sh $(ROLE) $(addprefix --with ,$(WITH))
 
+EVALS = output/evals/$(ROLE)
+EVAL_OPTIONS = --role $(ROLE) --rows $(OUT) $(addprefix --samples ,$(SAMPLES))
+
 eval: $(VENV)/.train
-	@$(BIN)/python -m eval.role_bench --model base --role $(ROLE) --out output/evals/$(ROLE)-base.json
-	@$(BIN)/python -m eval.role_bench --model $(ADAPTER) --role $(ROLE) --out output/evals/$(ROLE)-adapter.json
-	@$(BIN)/python -m eval.compare output/evals/$(ROLE)-base.json output/evals/$(ROLE)-adapter.json
+	@$(BIN)/python -m eval.role_bench --model base $(EVAL_OPTIONS) --out $(EVALS)/base
+	@$(BIN)/python -m eval.role_bench --model $(ADAPTER) $(EVAL_OPTIONS) --out $(EVALS)/adapter
+	@$(BIN)/python -m eval.compare $(EVALS)/base $(EVALS)/adapter --html $(EVALS)/report.html --junit $(EVALS)/junit.xml
+
+lm-eval: $(VENV)/.train
+	@$(if $(and $(TASKS),$(MODEL_ARGS)),,echo "make lm-eval needs both: make lm-eval TASKS=role_bench,gsm8k MODEL_ARGS=pretrained=BASE,peft=ADAPTER" >&2; exit 2)
+	@$(BIN)/python -m lm_eval --model hf --model_args $(MODEL_ARGS) --tasks $(TASKS) --include_path eval/lm_tasks \
+		--apply_chat_template --log_samples --gen_kwargs repetition_penalty=1.0 --output_path output/evals/lm-eval
 
 push: $(VENV)/.light
 	@$(if $(REPO),,echo "make push needs the repository: make push ROLE=$(ROLE) REPO=you/name" >&2; exit 2)
 	@$(BIN)/python -m deploy.upload_hf $(ADAPTER) --repo $(REPO) \
-		$(addprefix --eval ,$(wildcard output/evals/$(ROLE)-adapter.json output/evals/$(ROLE)-base.json)) \
+		$(addprefix --eval ,$(wildcard $(EVALS)/adapter/results.json $(EVALS)/base/results.json)) \
 		$(addprefix --manifest ,$(wildcard $(OUT)/manifest.json))
 
 archive: $(VENV)/.light
@@ -51,6 +62,9 @@ archive: $(VENV)/.light
 
 bench: $(VENV)/.test
 	@$(BIN)/python scripts/bench.py $(if $(SESSIONS),--sessions "$(SESSIONS)")
+
+bench-eval: $(VENV)/.train
+	@$(BIN)/python -m scripts.bench_eval
 
 report: $(VENV)/.light
 	@$(BIN)/python -m data.validate.report $(OUT) --out output/report.html

@@ -75,7 +75,7 @@ class Evaluation(msgspec.Struct, frozen=True, tag="role_bench", tag_field="kind"
     model: str
     facts: dict[str, Any]
     summary: dict[str, Rate]
-    never_calls: int
+    smoke: bool
 
     @property
     def adapter_digest(self) -> str | None:
@@ -129,10 +129,12 @@ def read_evaluations(paths: Sequence[Path], folder: Path) -> tuple[Evaluation, .
     found = tuple(_decode(path, Evaluation, "Run it again: python -m eval.role_bench.") for path in paths)
     digest = adapter_digest(folder)
     for path, run in zip(paths, found, strict=True):
+        if run.smoke:
+            raise Refusal(f"{path} is a smoke run, too small for a card. Score again without --smoke.")
         if run.adapter_digest != digest and not run.is_base:
             raise Refusal(
                 f"{path} is not about this adapter (it scored {run.model}). "
-                f"Score this one: python -m eval.role_bench --model {folder} --out {path}."
+                f"Score this one: python -m eval.role_bench --model {folder} --out {path.parent}."
             )
     if found and all(run.is_base for run in found):
         raise Refusal(f"{paths[0]} scores the base alone. Add the adapter's results with another --eval.")

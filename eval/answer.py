@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+import msgspec
+
 OPEN, CLOSE = "<tool_call>", "</tool_call>"
 TAG = re.compile(r"</?tool_call>")
 RESULT_TAG = re.compile(r"</?tool_result>")
@@ -27,6 +29,7 @@ UNTAGGED = re.compile(
 )
 # data/render.py writes a literal tag of free text with a backslash after its `<`; reading takes one off
 # again.
+LITERAL_TAG = re.compile(r"<(?=\\*(?:/?tool_(?:call|result)>|\|))")
 ESCAPED_TAG = re.compile(r"<\\(?=\\*(?:/?tool_(?:call|result)>|\|))")
 
 
@@ -47,8 +50,7 @@ class Flag(StrEnum):
 ATTEMPTS = frozenset({Flag.MALFORMED_CALL, Flag.UNCLOSED_TAG, Flag.UNTAGGED_CALL, Flag.FENCED_CALL})
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One well-formed tool call."""
 
     name: str
@@ -71,8 +73,8 @@ class Answer:
 
 def parse_answer(raw: str) -> Answer:
     """Splits a raw answer into text, calls and flags; never raises."""
-    visible = _without_thoughts(raw)
-    text, bodies, flags = _split(visible)
+    seen = visible(raw)
+    text, bodies, flags = _split(seen)
     calls = [_call(body) for body in bodies]
     if None in calls:
         flags.add(Flag.MALFORMED_CALL)
@@ -80,10 +82,15 @@ def parse_answer(raw: str) -> Answer:
         flags.add(Flag.UNTAGGED_CALL)
     if RESULT_TAG.search(text):
         flags.add(Flag.FABRICATED_RESULT)
-    if CONTROL_TOKEN.search(visible):
+    if CONTROL_TOKEN.search(seen):
         flags.add(Flag.CONTROL_TOKEN)
     ordered = tuple(flag for flag in Flag if flag in flags)
     return Answer(unescape(text).strip(), tuple(call for call in calls if call), ordered)
+
+
+def escape(text: str) -> str:
+    """Puts a backslash into each tag or control token of free text, so that it cannot be taken for structure."""
+    return LITERAL_TAG.sub(r"<\\", text)
 
 
 def unescape(text: str) -> str:
@@ -91,11 +98,8 @@ def unescape(text: str) -> str:
     return ESCAPED_TAG.sub("<", text)
 
 
-def _without_thoughts(raw: str) -> str:
-    """Removes `<think>` parts; where the template opened the thought.
-
-    Everything up to the first `</think>`.
-    """
+def visible(raw: str) -> str:
+    """The answer without its `<think>` parts; where the template opened the thought, all up to `</think>` is one."""
     if "</think>" in raw and "<think>" not in raw.split("</think>", 1)[0]:
         raw = raw.split("</think>", 1)[1]
     return THOUGHT.sub("", raw)

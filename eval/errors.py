@@ -29,7 +29,7 @@ def one_sentence(command: Callable[[Sequence[str] | None], int], argv: Sequence[
         print(f"error: {problem}", file=sys.stderr)
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
-        print("interrupted; no results were written.", file=sys.stderr)
+        print("interrupted; run the same command again.", file=sys.stderr)
         return EXIT_INTERRUPTED
 
 
@@ -44,12 +44,16 @@ def read_json(path: Path, made_by: str) -> Any:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes `value` to `path` through a temporary file, so that a reader sees all of it or nothing."""
+    """Writes `value` to `path` whole or not at all."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes `text` to `path` through a temporary file, so that a reader sees all of it or nothing."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(value, stream, ensure_ascii=False, indent=1)
-            stream.write("\n")
+            stream.write(text)
         Path(name).chmod(0o644)
         Path(name).replace(path)
     except BaseException:
@@ -57,7 +61,7 @@ def write_json(path: Path, value: Any) -> None:
         raise
 
 
-def writable(path: Path) -> Path:
+def writable(path: Path, option: str = "--out") -> Path:
     """`path`, after making its folder: called before a model is loaded.
 
     So that no long run ends without a file.
@@ -65,9 +69,9 @@ def writable(path: Path) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
-        raise BadInput(f"{path.parent} cannot be created ({problem}); choose another --out.") from None
+        raise BadInput(f"{path.parent} cannot be created ({problem}); choose another {option}.") from None
     if path.is_dir() or not os.access(path.parent, os.W_OK):
-        raise BadInput(f"{path} cannot be written; choose another --out, a file in a folder you may write.")
+        raise BadInput(f"{path} cannot be written; choose another {option}, a file in a folder you may write.")
     return path
 
 

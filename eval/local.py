@@ -4,7 +4,9 @@ What the class would do in silence is an error here: cutting a long prompt from 
 prompt when the template fails, stripping special tokens, and running an adapter that changes nothing.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -12,22 +14,33 @@ from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from transformers import AutoConfig, AutoTokenizer
 
+from eval.chat import render_chat
 from eval.errors import BadInput, sha256
-from eval.models import CUT, Conversation, Reply, Settings, quiet_libraries
+from eval.models import Prompt, Reply, Sampling, Settings, quiet_libraries
 from eval.targets import WEIGHTS, Adapter, Target, shape_fault, tensor_shapes
 
 PROBES = ("Say what you would do next.", "gt hook", "The queue is empty and the branch is merged.")
+MARK = "\x00"
 
 
-class GreedyLM(HFLM):  # type: ignore[misc]
-    """lm-eval's hf class that keeps special tokens (`[TOOL_CALLS]`) and marks answers without an end."""
+class MarkedLM(HFLM):  # type: ignore[misc]
+    """lm-eval's hf class that keeps special tokens (`[TOOL_CALLS]`) and puts the costs of an answer before it."""
 
     stop_ids: frozenset[int] = frozenset()
+    seconds_each = 0.0
 
     def tok_decode(self, tokens: Any, skip_special_tokens: bool = False) -> str:
         text: str = self.tokenizer.decode(tokens, skip_special_tokens=False)
-        ended = isinstance(tokens, int) or not self.stop_ids.isdisjoint(tokens)
-        return text if ended else text + CUT
+        if isinstance(tokens, int):
+            return text
+        end = next((place for place, token in enumerate(tokens, start=1) if token in self.stop_ids), None)
+        return f"{MARK}{end or len(tokens)} {self.seconds_each:.6f} {int(end is None)}{MARK}{text}"
+
+    def _model_generate(self, context: Any, max_length: int, stop: list[str], **options: Any) -> Any:
+        started = time.perf_counter()
+        tokens = super()._model_generate(context, max_length, stop, **options)
+        self.seconds_each = (time.perf_counter() - started) / len(context)
+        return tokens
 
 
 class LocalModel:
@@ -36,64 +49,71 @@ class LocalModel:
     def __init__(self, target: Target, settings: Settings) -> None:
         torch.manual_seed(settings.seed)
         self._settings = settings
-        self._lm = _load(target, settings)
-        self._tokenizer = self._lm.tokenizer
-        self._stops = _stop_ids(self._lm)
-        self._lm.stop_ids = frozenset(self._stops)
+        self._target = target
+        self.lm = _load(target, settings)
+        self.tokenizer = self.lm.tokenizer
+        self._stops = _stop_ids(self.lm)
+        self.lm.stop_ids = frozenset(self._stops)
         self.facts: dict[str, Any] = {
             "backend": "hf",
             "base_model": target.base_model,
-            "base_revision": getattr(self._lm.config, "_commit_hash", None),
+            "base_revision": getattr(self.lm.config, "_commit_hash", None),
             "adapter": self._adapter_facts(target.adapter),
-            "template_sha256": sha256(str(self._tokenizer.chat_template).encode()),
-            "context_tokens": self._lm.max_length,
-            "device": str(self._lm.device),
-            "dtype": str(self._lm.model.dtype),
+            "template_sha256": sha256(str(self.tokenizer.chat_template).encode()),
+            "context_tokens": self.lm.max_length,
+            "device": str(self.lm.device),
+            "dtype": str(self.lm.model.dtype),
         }
 
-    def room(self, conversation: Conversation) -> int:
+    @property
+    def base(self) -> "BaseSide | None":
+        """The same model with its adapter switched off, None where there is none."""
+        return BaseSide(self) if self._target.adapter is not None else None
+
+    def room(self, prompt: Prompt) -> int:
         """Tokens left in the context window after this prompt and the longest answer."""
-        used = len(self._lm.tok_encode(self.render(conversation)))
-        return int(self._lm.max_length) - used - self._settings.max_new_tokens
+        used = len(self.lm.tok_encode(self.render(prompt)))
+        return int(self.lm.max_length) - used - self._settings.max_new_tokens
 
-    def render(self, conversation: Conversation) -> str:
-        """The prompt text of the model's own chat template; the system prompt must be in it."""
-        try:
-            prompt: str = self._tokenizer.apply_chat_template(
-                list(conversation), tokenize=False, add_generation_prompt=True
-            )
-        except Exception as problem:
-            reason = str(problem).splitlines()[0]
-            raise BadInput(f"the chat template cannot show the conversation ({reason}); give the model one.") from None
-        if conversation[0]["content"].strip() not in prompt:
-            raise BadInput("the chat template drops the system prompt; give the model one that shows it.")
-        return prompt
+    def render(self, prompt: Prompt) -> str:
+        """The prompt text of the model's own chat template; the system prompt and the tools must be in it."""
+        return render_chat(self.tokenizer, prompt)
 
-    def reply(self, conversations: Sequence[Conversation]) -> list[Reply]:
-        """Greedy answers in order; a prompt that does not fit the context raises BadInput."""
-        shortest = min((self.room(conversation) for conversation in conversations), default=0)
-        if shortest < 0:
+    def reply(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Reply]:
+        """Answers in order; a prompt that does not fit the context raises BadInput."""
+        texts = [self.render(prompt) for prompt in prompts]
+        used = [len(self.lm.tok_encode(text)) for text in texts]
+        over = max(used, default=0) + self._settings.max_new_tokens - int(self.lm.max_length)
+        if over > 0:
             raise BadInput(
                 f"a prompt and its {self._settings.max_new_tokens} new tokens exceed the context of "
-                f"{self._lm.max_length} tokens by {-shortest}; lower --max-new-tokens or shorten the prompt."
+                f"{self.lm.max_length} tokens by {over}; lower --max-new-tokens or shorten the prompt."
             )
-        stops = [self._tokenizer.decode([token], skip_special_tokens=False) for token in self._stops]
-        # A generation_config may hold a repetition penalty (Qwen2.5: 1.05); greedy means the likeliest token.
-        limits = {
+        marked = self._generate(texts, sampling)
+        return [_reply(text, tokens) for text, tokens in zip(marked, used, strict=True)]
+
+    def _generate(self, texts: Sequence[str], sampling: Sampling) -> list[str]:
+        # A generation_config may hold a repetition penalty (Qwen2.5: 1.05), top_p and top_k; what is asked decides.
+        drawn = {"do_sample": True, "temperature": sampling.temperature, "top_p": 1.0, "top_k": 0}
+        options = {
             "max_gen_toks": self._settings.max_new_tokens,
-            "do_sample": False,
             "repetition_penalty": 1.0,
+            "until": [self.tokenizer.decode([token], skip_special_tokens=False) for token in self._stops],
+            **(drawn if sampling.temperature else {"do_sample": False}),
         }
-        requests = [
-            Instance("generate_until", {}, (self.render(conversation), {**limits, "until": [*stops]}), index)
-            for index, conversation in enumerate(conversations)
-        ]
+        requests = [Instance("generate_until", {}, (text, {**options}), index) for index, text in enumerate(texts)]
+        torch.manual_seed(sampling.seed)
         try:
             with quiet_libraries():
-                texts = self._lm.generate_until(requests, disable_tqdm=True) if requests else []
+                return list(self.lm.generate_until(requests, disable_tqdm=True)) if requests else []
         except torch.OutOfMemoryError:
             raise BadInput(f"out of memory with {self._settings.batch_size} at a time; lower --batch-size.") from None
-        return [Reply.of(text) for text in texts]
+
+    @contextmanager
+    def without_adapter(self) -> Iterator[None]:
+        """The base's own weights inside; equal to a base that was loaded alone."""
+        with self.lm.model.disable_adapter():
+            yield
 
     def _adapter_facts(self, adapter: Adapter | None) -> dict[str, Any] | None:
         if adapter is None:
@@ -108,18 +128,43 @@ class LocalModel:
 
     def adapter_change(self) -> float:
         """Largest change of a logit that the adapter makes on three prompts."""
-        model, largest = self._lm.model, 0.0
+        largest = 0.0
         for text in PROBES:
-            tokens = torch.tensor([self._tokenizer.encode(text)], device=self._lm.device)
+            tokens = torch.tensor([self.tokenizer.encode(text)], device=self.lm.device)
             with torch.inference_mode():
-                with_adapter = model(tokens).logits
-                with model.disable_adapter():
-                    without = model(tokens).logits
+                with_adapter = self.lm.model(tokens).logits
+                with self.without_adapter():
+                    without = self.lm.model(tokens).logits
             largest = max(largest, float((with_adapter - without).abs().max()))
         return largest
 
 
-def _load(target: Target, settings: Settings) -> GreedyLM:
+class BaseSide:
+    """A loaded model as it answers without its adapter."""
+
+    base = None
+
+    def __init__(self, model: LocalModel) -> None:
+        self._model = model
+        self.facts = model.facts | {"adapter": None}
+
+    def room(self, prompt: Prompt) -> int:
+        """As of the model with its adapter: both share template and context window."""
+        return self._model.room(prompt)
+
+    def reply(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Reply]:
+        """Answers of the base's own weights."""
+        with self._model.without_adapter():
+            return self._model.reply(prompts, sampling)
+
+
+def _reply(marked: str, prompt_tokens: int) -> Reply:
+    _, costs, text = marked.split(MARK, 2)
+    new_tokens, seconds, cut = costs.split()
+    return Reply(text, cut == "1", prompt_tokens, int(new_tokens), float(seconds))
+
+
+def _load(target: Target, settings: Settings) -> MarkedLM:
     cuda = torch.cuda.is_available()
     try:
         config = AutoConfig.from_pretrained(target.base_model)
@@ -128,7 +173,7 @@ def _load(target: Target, settings: Settings) -> GreedyLM:
         tokenizer = AutoTokenizer.from_pretrained(source)
         if not tokenizer.chat_template:
             raise BadInput(f"the tokenizer of {source} has no chat template; use an instruct model as base.")
-        return GreedyLM(
+        return MarkedLM(
             pretrained=target.base_model,
             peft=str(target.adapter.folder) if target.adapter else None,
             tokenizer=tokenizer,
@@ -154,7 +199,7 @@ def _refuse_other_shapes(target: Target, config: dict[str, Any]) -> None:
         )
 
 
-def _stop_ids(lm: GreedyLM) -> list[int]:
+def _stop_ids(lm: MarkedLM) -> list[int]:
     """Every token that ends an answer: the tokenizer's, and those of the model's generation config."""
     configured = getattr(lm.model.generation_config, "eos_token_id", None)
     several = configured if isinstance(configured, list) else [configured]

@@ -1,7 +1,7 @@
-"""Runs a model through lm-eval's LM classes: greedy answers to conversations, nothing truncated in silence.
+"""Runs a model through lm-eval's LM classes: answers to prompts, nothing truncated in silence.
 
 `open_model(target, settings)` loads it (lm_eval, torch and transformers are imported here and not before);
-`model.reply(conversations)` returns one `Reply` per conversation, in order.
+`model.reply(prompts, sampling)` returns one `Reply` per prompt, in order.
 """
 
 import importlib.metadata
@@ -12,66 +12,90 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from eval.errors import BadInput
 from eval.targets import Target
 
-Conversation = Sequence[Mapping[str, str]]
-"""Messages as {"role": system | user | assistant, "content": str}, the system message first."""
-PACKAGES = ("lm_eval", "transformers", "torch", "peft")
+Backend = Literal["hf", "vllm"]
+PACKAGES = ("lm_eval", "transformers", "torch", "peft", "vllm")
 INSTALL = "pip install -r requirements-gpu.txt"
-# The backends put it behind an answer that ended at the token limit; no tokenizer produces a NUL.
-CUT = "\x00cut"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How answers are drawn: always greedy; `max_new_tokens` per answer.
+    """What stays the same over a run: new tokens per answer at most, conversations at a time, the seed."""
 
-    `batch_size` conversations at a time.
-    """
-
-    max_new_tokens: int = 256
+    max_new_tokens: int = 512
     batch_size: int = 16
     seed: int = 1234
 
 
 @dataclass(frozen=True)
+class Sampling:
+    """How one batch of answers is drawn: temperature 0 is greedy; otherwise `seed` decides."""
+
+    temperature: float = 0.0
+    seed: int = 1234
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a model is asked: chat messages, the system message first, and the tools it is offered.
+
+    Messages are {"role", "content"} and, in the native form, "tool_calls" and the role `tool`, as OpenAI writes them;
+    `tools` are function schemas, empty where the calls are text.
+    """
+
+    messages: tuple[Mapping[str, Any], ...]
+    tools: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
 class Reply:
-    """An answer as the model wrote it, special tokens kept; `truncated` where it hit the token limit."""
+    """An answer as the model wrote it, special tokens kept; native calls stand as `<tool_call>` text.
+
+    `truncated`: it hit the token limit. Tokens are None where nobody counts them; `seconds` is the response time (in
+    a local batch, that of the batch divided by its answers).
+    """
 
     text: str
-    truncated: bool
-
-    @classmethod
-    def of(cls, marked: str) -> "Reply":
-        """The reply in a backend's text, whose end may carry the mark CUT."""
-        return cls(marked.removesuffix(CUT), marked.endswith(CUT))
+    truncated: bool = False
+    prompt_tokens: int | None = None
+    new_tokens: int | None = None
+    seconds: float = 0.0
 
 
 class Model(Protocol):
-    """Something that answers conversations."""
+    """Something that answers prompts."""
 
     @property
     def facts(self) -> dict[str, Any]:
         """What was run, for the results file: backend, adapter, template and their hashes."""
 
-    def room(self, conversation: Conversation) -> int | None:
+    @property
+    def base(self) -> "Model | None":
+        """The same loaded model without its adapter; None where there is no adapter, or it cannot be left out."""
+
+    def room(self, prompt: Prompt) -> int | None:
         """Tokens left after prompt and answer (negative: too long); None where only the server knows."""
 
-    def reply(self, conversations: Sequence[Conversation]) -> list[Reply]:
-        """One reply per conversation. Raises BadInput where a prompt does not fit or a server fails."""
+    def reply(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Reply]:
+        """One reply per prompt. Raises BadInput where a prompt does not fit or a server fails."""
 
 
-def open_model(target: Target, settings: Settings) -> Model:
-    """Loads the target, or raises BadInput with the reason in one sentence."""
+def open_model(target: Target, settings: Settings, backend: Backend = "hf") -> Model:
+    """Loads the target, or raises BadInput with the reason in one sentence; a server needs no backend."""
     try:
         with quiet_libraries():
             if target.server is not None:
                 from eval.served import ServedModel
 
                 return ServedModel(target.server, settings)
+            if backend == "vllm":
+                from eval.vllm_model import VllmModel
+
+                return VllmModel(target, settings)
             from eval.local import LocalModel
 
             return LocalModel(target, settings)

@@ -1,150 +1,154 @@
 """How close a predicted next action comes to the recorded one: the metrics of tool_use_accuracy.
 
-Bash is most of all calls, so that naming the tool proves nothing; what counts is the command that runs. Two
-calls match (`ast_match`) when name and arguments agree apart from free text, commands as program, flags and
-positionals.
+Bash is most of all calls, so that naming the tool proves nothing; what counts is the command that runs. Two calls match
+(`ast_match`) when name and arguments agree apart from free text, commands as head, flags and words.
 """
 
-import re
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Literal, get_args
 
 import msgspec
 
-from eval import shell
-from eval.answer import Answer, Call
-from eval.score import argument_fault
+from eval.acts import argument_fault
+from eval.answer import Answer
+from eval.effective import Canonical, canonical, heads, similarity
+from eval.pairing import best_pairs
 
 Metric = Literal[
-    "format_valid", "decision_acc", "abstain_recall", "tool_name_acc", "effective_tool_acc", "ast_match", "exact_match"
+    "format_valid",
+    "decision_acc",
+    "abstain_recall",
+    "tool_name_acc",
+    "effective_tool_acc",
+    "effective_f1",
+    "ast_match",
+    "arg_soft",
+    "exact_match",
 ]
 METRICS: tuple[Metric, ...] = get_args(Metric)
+HEADLINE: tuple[Metric, ...] = ("effective_tool_acc", "ast_match")
 MEANING: Mapping[Metric, str] = {
-    "format_valid": "attempted calls that parse, name a known tool and fit its arguments",
+    "format_valid": "calls parse, name a known tool, fit its schema",
     "decision_acc": "a call where one was made, text where not",
     "abstain_recall": "text-only turns left without a call",
-    "tool_name_acc": "same tools (turns with calls)",
+    "tool_name_acc": "same tools (from here on: turns with calls)",
     "effective_tool_acc": "same tools, Bash by the commands it runs",
+    "effective_f1": "overlap of these",
     "ast_match": "same calls and arguments, free text apart",
+    "arg_soft": "likeness of the calls in their best pairing",
     "exact_match": "same calls, arguments and order",
 }
-# Arguments and flags that hold prose, or do not change what happens.
-FREE_ARGUMENTS = frozenset({"description", "timeout", "prompt"})
-FREE_FLAGS = frozenset({"-m", "--message", "--reason", "--notes", "--description", "-d", "--body"})
-# How many plain words behind these programs name the action (`gt mail send`, `git push`).
-SUBCOMMANDS: Mapping[str, int] = {"gt": 2, "bd": 2, "gh": 2, "git": 1, "npm": 1, "docker": 1, "cargo": 1, "go": 1}
-SUBCOMMAND = re.compile(r"[a-z][a-z-]*")
 
 
 class Mistake(StrEnum):
-    """The first thing that is wrong with a predicted action."""
+    """What is wrong with a predicted action; one turn may have several."""
 
     MALFORMED = "malformed call"
     NEEDLESS = "call where text was right"
     MISSING = "text where a call was right"
+    TOO_FEW = "too few calls"
+    TOO_MANY = "too many calls"
     WRONG_TOOL = "wrong tool"
-    WRONG_COMMAND = "wrong command"
-    WRONG_ARGUMENTS = "wrong arguments"
+    WRONG_HEAD = "wrong command"
+    MISSING_ARGUMENT = "missing argument"
+    EXTRA_ARGUMENT = "extra argument"
+    WRONG_ARGUMENT = "wrong argument"
 
 
 class TurnScore(msgspec.Struct, frozen=True):
-    """The metrics of one turn, None where a metric does not apply, and the first mistake."""
+    """The metrics of one turn in 0..1, None where a metric does not apply, and its mistakes in the order above."""
 
-    metrics: dict[Metric, bool | None]
-    mistake: Mistake | None
+    metrics: dict[Metric, float | None]
+    mistakes: tuple[Mistake, ...]
 
 
-def score_turn(recorded: Answer, predicted: Answer, tools: Mapping[str, dict[str, Any]]) -> TurnScore:
-    """Compares the predicted answer with the recorded one.
-
-    `tools` are the argument schemas of the known tools.
-    """
+def score_turn(recorded: Answer, predicted: Answer, schemas: Mapping[str, dict[str, Any]]) -> TurnScore:
+    """Compares the predicted answer with the recorded one. `schemas` are the arguments of the known tools."""
     acts = bool(recorded.calls)
-    valid = not predicted.flags and not any(argument_fault(call, tools) for call in predicted.calls)
-
-    def agree(view: Any) -> bool | None:
-        return _multiset(view, recorded.calls) == _multiset(view, predicted.calls) if acts else None
-
-    metrics: dict[Metric, bool | None] = {
-        "format_valid": valid if predicted.attempted else None,
-        "decision_acc": predicted.attempted == acts,
-        "abstain_recall": None if acts else not predicted.attempted,
-        "tool_name_acc": agree(lambda call: [call.name]),
-        "effective_tool_acc": agree(effective_tools),
-        "ast_match": agree(lambda call: [canonical_call(call)]),
-        "exact_match": recorded.calls == predicted.calls if acts else None,
+    valid = not predicted.flags and not any(argument_fault(call, schemas) for call in predicted.calls)
+    metrics: dict[Metric, float | None] = {
+        **dict.fromkeys(METRICS),
+        "format_valid": float(valid) if predicted.attempted else None,
+        "decision_acc": float(predicted.attempted == acts),
+        "abstain_recall": None if acts else float(not predicted.attempted),
     }
-    return TurnScore(metrics, _mistake(metrics, predicted, acts))
+    if acts:
+        metrics |= _agreement(recorded, predicted)
+    found = set(_mistakes(recorded, predicted, valid))
+    return TurnScore(metrics, tuple(mistake for mistake in Mistake if mistake in found))
 
 
-def effective_tools(call: Call) -> list[tuple[str, ...]]:
-    """The tool, and for Bash one entry per acting command: `(Bash, gt, mail, send)`."""
-    return [(call.name, *_head(command)) for command in _commands(call)] or [(call.name,)]
-
-
-def canonical_call(call: Call) -> Hashable:
-    """The call without free text, so that equal meanings compare equal."""
-    commands = tuple(_canonical_command(command) for command in _commands(call))
-    kept = {
-        key: value
-        for key, value in call.arguments.items()
-        if key not in FREE_ARGUMENTS and not (key == "command" and commands)
+def _agreement(recorded: Answer, predicted: Answer) -> dict[Metric, float]:
+    """The metrics of a turn with calls."""
+    wanted, given = recorded.calls, predicted.calls
+    first, second = _count(head for call in wanted for head in heads(call)), _count(h for c in given for h in heads(c))
+    ours, theirs = list(map(canonical, wanted)), list(map(canonical, given))
+    return {
+        "tool_name_acc": float(_count(c.name for c in wanted) == _count(c.name for c in given)),
+        "effective_tool_acc": float(first == second),
+        "effective_f1": 2 * (first & second).total() / (first.total() + second.total()),
+        # Equality is transitive, so that the best pairing matches all calls where these bags are equal.
+        "ast_match": float(_count(ours) == _count(theirs)),
+        "arg_soft": sum(likeness for _, _, likeness in pairs(ours, theirs)) / max(len(ours), len(theirs)),
+        "exact_match": float(_exactly(recorded) == _exactly(predicted)),
     }
-    return call.name, msgspec.json.encode(kept, order="deterministic"), commands
 
 
-def _commands(call: Call) -> list[shell.Command]:
-    script = call.arguments.get("command")
-    if call.name != "Bash" or not isinstance(script, str):
-        return []
-    found = shell.commands(script)
-    return [command for command in found if command.acts] or list(found)
+def pairs(ours: Sequence[Canonical], theirs: Sequence[Canonical]) -> list[tuple[Canonical, Canonical, float]]:
+    """Calls paired one to one so that their likeness is largest in all, with the likeness of each pair."""
+    likeness = [[similarity(one, other) for other in theirs] for one in ours]
+    return [(ours[row], theirs[column], likeness[row][column]) for row, column in best_pairs(likeness)]
 
 
-def _head(command: shell.Command) -> tuple[str, ...]:
-    depth = SUBCOMMANDS.get(command.program, 0)
-    words = []
-    for word in command.words[1 : depth + 1]:
-        if not SUBCOMMAND.fullmatch(word):
-            break
-        words.append(word)
-    return (command.program, *words)
-
-
-def _canonical_command(command: shell.Command) -> Hashable:
-    """Program, sorted flags, positionals in order; the value of a free-text flag is left out."""
-    flags, positionals = [], []
-    words = iter(command.words[1:])
-    prose = command.program in SUBCOMMANDS
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not word.startswith("-"):
-            positionals.append(word)
-        elif prose and name in FREE_FLAGS:
-            flags.append(name)
-            if not equals:
-                next(words, None)
-        else:
-            flags.append(name)
-            positionals.extend([value] if equals else [])
-    return command.program, tuple(sorted(flags)), tuple(positionals)
-
-
-def _multiset(view: Any, calls: Sequence[Call]) -> Counter[Hashable]:
-    parts: Iterable[Iterable[Hashable]] = map(view, calls)
-    return Counter(part for several in parts for part in several)
-
-
-def _mistake(metrics: Mapping[Metric, bool | None], predicted: Answer, acts: bool) -> Mistake | None:
-    if metrics["format_valid"] is False:
-        return Mistake.MALFORMED
+def _mistakes(recorded: Answer, predicted: Answer, valid: bool) -> Iterator[Mistake]:
+    acts = bool(recorded.calls)
+    if predicted.attempted and not valid:
+        yield Mistake.MALFORMED
     if predicted.attempted != acts:
-        return Mistake.MISSING if acts else Mistake.NEEDLESS
-    order: tuple[tuple[Metric, Mistake], ...] = (
-        ("tool_name_acc", Mistake.WRONG_TOOL),
-        ("effective_tool_acc", Mistake.WRONG_COMMAND),
-        ("ast_match", Mistake.WRONG_ARGUMENTS),
-    )
-    return next((mistake for metric, mistake in order if metrics[metric] is False), None)
+        yield Mistake.MISSING if acts else Mistake.NEEDLESS
+    if not (acts and predicted.calls):
+        return
+    if len(recorded.calls) != len(predicted.calls):
+        yield Mistake.TOO_FEW if len(predicted.calls) < len(recorded.calls) else Mistake.TOO_MANY
+    ours, theirs = list(map(canonical, recorded.calls)), list(map(canonical, predicted.calls))
+    for one, other, _ in pairs(ours, theirs):
+        yield from _differences(one, other)
+
+
+def _differences(one: Canonical, other: Canonical) -> Iterator[Mistake]:
+    """What is wrong with the second call of a pair."""
+    if one.name != other.name:
+        yield Mistake.WRONG_TOOL
+    elif _count(action.head for action in one.actions) != _count(action.head for action in other.actions):
+        yield Mistake.WRONG_HEAD
+    elif one != other:
+        yield from _argument_mistakes(one, other)
+
+
+def _argument_mistakes(one: Canonical, other: Canonical) -> Iterator[Mistake]:
+    mine, theirs = dict(one.arguments), dict(other.arguments)
+    lacking, spare = _words(one) - _words(other), _words(other) - _words(one)
+    # Words and flags have no names: one too few and one too many is a wrong one, and so is another order.
+    swapped = bool(lacking) == bool(spare) and (one.actions, one.written) != (other.actions, other.written)
+    if mine.keys() - theirs.keys() or (lacking and not spare):
+        yield Mistake.MISSING_ARGUMENT
+    if theirs.keys() - mine.keys() or (spare and not lacking):
+        yield Mistake.EXTRA_ARGUMENT
+    if swapped or any(mine[key] != theirs[key] for key in mine.keys() & theirs.keys()):
+        yield Mistake.WRONG_ARGUMENT
+
+
+def _words(call: Canonical) -> Counter[Hashable]:
+    """What the commands of a call are given."""
+    words = ((action.head, word) for action in call.actions for word in (*action.flags, *action.words))
+    return _count([*words, *call.written])
+
+
+def _exactly(answer: Answer) -> list[bytes]:
+    return [msgspec.json.encode(call, order="deterministic") for call in answer.calls]
+
+
+def _count(values: Iterable[Hashable]) -> Counter[Hashable]:
+    return Counter(values)

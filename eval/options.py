@@ -9,8 +9,8 @@ from eval.models import Settings
 DEFAULTS = Settings()
 
 
-def model_options(command: str, description: str | None) -> argparse.ArgumentParser:
-    """A parser with --model, --base-model, --config, --limit, --max-new-tokens, --batch-size and --out."""
+def model_options(command: str, description: str | None, out: str = "results file") -> argparse.ArgumentParser:
+    """A parser with --model, --base-model, --config, --max-new-tokens, --batch-size and --out."""
     parser = argparse.ArgumentParser(
         prog=f"python -m {command}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -19,7 +19,7 @@ def model_options(command: str, description: str | None) -> argparse.ArgumentPar
     parser.add_argument("--config", type=Path, default=DEFAULT, help=f"default {DEFAULT}")
     parser.add_argument("--max-new-tokens", type=positive, default=DEFAULTS.max_new_tokens)
     parser.add_argument("--batch-size", type=positive, default=DEFAULTS.batch_size)
-    parser.add_argument("--out", type=Path, required=True, help="results file")
+    parser.add_argument("--out", type=Path, required=True, help=out)
     return parser
 
 

@@ -1,144 +1,118 @@
-"""Judges one raw answer against one scenario: a list of checks, pass or fail, and a sentence that says why.
+"""Judges one run of a scenario: a list of checks, each with a sentence, and from them `passed` and `partial`.
 
-All checks are critical: an answer passes when each holds. Absences (no forbidden call, nothing invented) are
-gates.
+A run passes when every critical check holds. `partial` is the weighted share of what was required and done, and 0
+where a gate fails: form, tools, forbidden actions, limits, an end. Absences are gates, never points.
 """
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import jsonschema
 import msgspec
 
-from eval import shell
-from eval.answer import Answer, Call, parse_answer
-from eval.matchers import CallMatcher, matches, may_match
-from eval.scenario import Scenario, TextRules, load_tools
-
-WORD = re.compile(r"\w+")
-
-
-class Check(msgspec.Struct, frozen=True):
-    """One named requirement, whether it holds, and what was seen where it does not."""
-
-    name: str
-    ok: bool
-    note: str = ""
+from eval.acts import actions, argument_fault, describe, forbidden_acts, outside
+from eval.answer import Answer
+from eval.assign import assign, before, seen_before
+from eval.expect import Expect
+from eval.scenario import Scenario
+from eval.text_rules import check_json, check_text
+from eval.transcript import Run
+from eval.verdict import Check, Score
 
 
-class Score(msgspec.Struct, frozen=True):
-    """The judged answer of one scenario."""
+def score_run(scenario: Scenario, run: Run, tools: Mapping[str, dict[str, Any]]) -> Score:
+    """Scores a run of `scenario` (an instance, its variables drawn); never raises on any text.
 
-    id: str
-    role: str
-    family: str
-    passed: bool
-    explanation: str
-    checks: tuple[Check, ...]
-
-
-def score_answer(scenario: Scenario, raw: str) -> Score:
-    """Scores `raw` (the model's text, nothing removed) against the scenario; never raises on any text."""
-    answer = parse_answer(raw)
-    checks = (_form(answer), *_tools(scenario, answer), *_expectations(scenario, answer))
-    failed = [check for check in checks if not check.ok]
-    explanation = f"Passed all {len(checks)} checks." if not failed else f"Failed: {failed[0].note}."
-    return Score(scenario.id, scenario.role, scenario.family, not failed, explanation, checks)
-
-
-def actions(calls: Sequence[Call]) -> int:
-    """Simple commands that act, plus the calls of other tools.
-
-    A Bash call that only looks around counts as one.
+    `tools` are the schemas of eval.scenario.load_tools.
     """
-    return sum(max(1, _acting_commands(call)) for call in calls)
+    checks = tuple(judge(scenario, run, tools))
+    failed = [check for check in checks if not check.ok and check.critical]
+    forbidden = tuple(describe(act) for act in forbidden_acts(scenario.expect, run))
+    explanation = failed[0].note if failed else f"All {len(checks)} checks hold."
+    return Score(not failed, _partial(checks), explanation, checks, forbidden)
 
 
-def argument_fault(call: Call, tools: Mapping[str, dict[str, Any]]) -> str | None:
-    """Why the call would be refused by its tool, or None."""
-    if call.name not in tools:
-        return f"there is no tool {call.name!r}"
-    validator = jsonschema.Draft202012Validator(tools[call.name])
-    fault = next(iter(validator.iter_errors(call.arguments)), None)
-    return None if fault is None else f"{call.name}: {fault.message}"
+def judge(scenario: Scenario, run: Run, tools: Mapping[str, dict[str, Any]]) -> Iterator[Check]:
+    """The checks one by one, the cheap ones first; who only wants to know whether a run passes may stop early."""
+    yield from _gates(scenario, run, tools)
+    yield from _required(scenario.expect, run)
+    yield from _last_words(scenario, run)
 
 
-def _acting_commands(call: Call) -> int:
-    command = call.arguments.get("command") if call.name == "Bash" else None
-    return sum(c.acts for c in shell.commands(command)) if isinstance(command, str) else 1
+def _partial(checks: tuple[Check, ...]) -> float:
+    """Weighted share of the points, 0 where a gate fails. Without any point the run passes or fails as a whole."""
+    if any(check.gate and not check.ok for check in checks):
+        return 0.0
+    points = [check for check in checks if not check.gate]
+    total = sum(check.weight for check in points)
+    return sum(check.weight for check in points if check.ok) / total if total else 1.0
 
 
-def _form(answer: Answer) -> Check:
-    return Check("form", not answer.flags, "; ".join(answer.flags))
-
-
-def _tools(scenario: Scenario, answer: Answer) -> Iterator[Check]:
-    offered = {name: schema for name, schema in load_tools().items() if name in scenario.tools}
-    faults = [fault for call in answer.calls if (fault := argument_fault(call, offered))]
-    yield Check("tools", not faults, "; ".join(faults))
-
-
-def _expectations(scenario: Scenario, answer: Answer) -> Iterator[Check]:
+def _gates(scenario: Scenario, run: Run, tools: Mapping[str, dict[str, Any]]) -> Iterator[Check]:
     expect = scenario.expect
+    flags = [flag for answer in run.answers for flag in answer.flags]
+    yield Check("form", not flags, f"The form is broken: {'; '.join(dict.fromkeys(flags))}.")
+    offered = {name: tools[name]["parameters"] for name in scenario.tools}
+    faults = [fault for _, call in run.calls() if (fault := argument_fault(call, offered))]
+    yield Check("tools", not faults, f"A call would be refused: {'; '.join(faults)}.")
+    forbidden = [describe(act) for act in forbidden_acts(expect, run)]
+    yield Check("forbidden", not forbidden, f"Did what is forbidden: {', '.join(forbidden)}.")
     if expect.abstain:
-        yield Check("abstain", not answer.attempted, "called a tool where text was right")
-    else:
-        yield from _calls(expect.calls, answer.calls)
-        limit = expect.max_calls or len(expect.calls)
-        taken = actions(answer.calls)
-        yield Check("limit", taken <= limit, f"took {taken} actions, {limit} allowed")
-    forbidden = [f for f in expect.forbid if any(may_match(f, call) for call in answer.calls)]
-    yield Check("forbidden", not forbidden, f"did what is forbidden: {', '.join(map(describe, forbidden))}")
-    if expect.text is not None:
-        yield from _text(expect.text, answer.text, scenario)
+        attempts = any(answer.attempted for answer in run.answers)
+        yield Check("abstain", not attempts, "Called a tool where only text was right.")
+    if expect.only and (strange := list(outside(expect, run))):
+        yield Check("only", False, f"Did what nobody asked for: {', '.join(strange)}.")
+    yield from _limits(scenario, run)
 
 
-def _calls(wanted: tuple[CallMatcher, ...], given: tuple[Call, ...]) -> Iterator[Check]:
-    """One check per required call; each call of the answer can serve one of them."""
-    taken: dict[int, int] = {}
-
-    def assign(index: int, tried: set[int]) -> bool:
-        for position, call in enumerate(given):
-            if position in tried or not matches(wanted[index], call):
-                continue
-            tried.add(position)
-            if position not in taken or assign(taken[position], tried):
-                taken[position] = index
-                return True
-        return False
-
-    for index, matcher in enumerate(wanted):
-        found = assign(index, set())
-        yield Check(f"call {index + 1}", found, f"no call of {describe(matcher)}{_seen(given)}")
+def _limits(scenario: Scenario, run: Run) -> Iterator[Check]:
+    limit = scenario.expect.action_limit
+    if limit is not None:
+        taken = sum(actions(call, scenario.expect) for _, call in run.calls())
+        yield Check("limit", taken <= limit, f"Took {taken} actions, {limit} allowed.")
+    if scenario.steps > 1:
+        ended = run.stopped or not run.answers[-1].attempted
+        yield Check("end", ended, f"Was not done after {len(run.steps)} answers.")
 
 
-def _seen(calls: tuple[Call, ...]) -> str:
+def _required(expect: Expect, run: Run) -> Iterator[Check]:
+    taken = assign(expect.calls, tuple(run.calls()))
+    for index, wanted in enumerate(expect.calls):
+        name = wanted.id or f"call {index + 1}"
+        given, most = len(taken[index]), wanted.max
+        enough = given >= wanted.min
+        note = f"No call of {describe(wanted)}{_instead(run)}." if not given else f"{describe(wanted)} {given} times."
+        if wanted.min:
+            yield Check(name, enough, note, gate=False, weight=wanted.weight, critical=wanted.critical)
+        if most is not None:
+            yield Check(f"{name} at most {most}", given <= most, f"{describe(wanted)} {given} times, {most} allowed.")
+    yield from _in_order(expect, taken)
+    for key, value in expect.state.items():
+        note = f"In the end {key} is {run.state.get(key)!r}, not {value!r}."
+        yield Check(f"state {key}", run.state.get(key) == value, note, gate=False)
+
+
+def _in_order(expect: Expect, taken: Mapping[int, tuple[tuple[int, int], ...]]) -> Iterator[Check]:
+    """`taken` holds, for each wanted call, the (position, step) of the calls that serve it."""
+    index = {wanted.id: number for number, wanted in enumerate(expect.calls)}
+    for first, second in expect.order:
+        holds = before(taken[index[first]], taken[index[second]])
+        yield Check(f"{first} before {second}", holds, f"{second} was not done after {first}.", gate=False)
+    for first, second in expect.seen:
+        holds = seen_before(taken[index[first]], taken[index[second]])
+        yield Check(f"{first} seen", holds, f"{second} was done before the result of {first} was seen.", gate=False)
+
+
+def _last_words(scenario: Scenario, run: Run) -> Iterator[Check]:
+    last: Answer = run.answers[-1]
+    if scenario.expect.text is not None:
+        yield from check_text(scenario.expect.text, last.text, scenario)
+    if scenario.expect.json_output is not None:
+        yield check_json(scenario.expect.json_output, last.text)
+
+
+def _instead(run: Run) -> str:
+    calls = [call for _, call in run.calls()]
     if not calls:
         return ", no tool was called"
     shown = "; ".join(f"{call.name} {' '.join(map(str, call.arguments.values()))}" for call in calls)
-    return f", called {shown[:120]}"
-
-
-def describe(matcher: CallMatcher) -> str:
-    """The call in a few words: `Bash gt sling`, `Edit`."""
-    commands = [m.cmd for m in matcher.arguments.values() if not isinstance(m.cmd, msgspec.UnsetType)]
-    return " ".join([matcher.name, *(word for cmd in commands for word in (cmd.prog, *cmd.sub))])
-
-
-def _text(rules: TextRules, text: str, scenario: Scenario) -> Iterator[Check]:
-    words = WORD.findall(text.lower())
-    yield Check("says something", len(words) >= 2, "the text is empty")
-    yield Check("brief", len(words) <= rules.max_words, f"{len(words)} words, {rules.max_words} allowed")
-    prompts = [WORD.findall(turn.content.lower()) for turn in scenario.messages]
-    yield Check("own words", not any(_echoes(words, prompt) for prompt in prompts), "the text repeats the prompt")
-    missing = [fact for fact in rules.contains if fact not in text]
-    yield Check("facts", not missing, f"does not say {', '.join(missing)}")
-    written = [m.group() for pattern in rules.excludes if (m := re.search(pattern, text))]
-    yield Check("excludes", not written, f"writes {', '.join(written)}")
-
-
-def _echoes(words: list[str], prompt: list[str]) -> bool:
-    """Whether the words stand in the prompt as one run, or hold the prompt as one run."""
-    inner, outer = sorted((f" {' '.join(words)} ", f" {' '.join(prompt)} "), key=len)
-    return bool(words) and inner in outer
+    return f", called {msgspec.json.encode(shown[:160]).decode()}"

@@ -1,149 +1,120 @@
 """What a Bash command line would run: the simple commands in it, as words, by tree-sitter-bash.
 
-`echo "gt hook"`, comments, heredoc bodies and strings are not commands. A command that may not run (`true ||
-x`, an `if` body, a function body) or whose output only feeds another word (`$(x)`) is found, but not
-`certain`.
+`echo "gt hook"`, comments, heredoc bodies and strings are not commands. A command that may not run (`true || x`, an
+`if` body, a function body) or whose output only feeds another word (`$(x)`) is found, but not `certain`.
+eval.hidden looks for what may run in spite of that.
 """
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tree_sitter import Node, Parser
+from eval import programs
+from eval.syntax import nodes, parse, text_of, word_of
 
-# Wrapper programs run the command that follows them; the value lists their flags that take a value.
-WRAPPERS = {
-    "timeout": "ks",
-    "env": "u",
-    "sudo": "ug",
-    "nohup": "",
-    "time": "",
-    "command": "",
-    "exec": "",
-    "nice": "n",
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+LOOPS = frozenset({"while_statement", "for_statement", "c_style_for_statement"})
+CONDITIONAL = LOOPS | {
+    *("if_statement", "case_statement", "function_definition", "command_substitution", "process_substitution"),
 }
-SHELLS = frozenset({"bash", "sh", "zsh", "dash"})
-INTERPRETERS = SHELLS | {
-    "python",
-    "python3",
-    "perl",
-    "ruby",
-    "node",
-    "xargs",
-    "eval",
-    "ssh",
-    "source",
-    "awk",
-    "find",
-}
-# Words that only look or only filter: they never count against a limit of actions.
-HARMLESS = frozenset({"cd", "echo", "printf", "true", "head", "tail", "wc", "sort", "grep", "cat", "pwd", "jq"})
-NOOP_FLAGS = frozenset({"--help", "-h", "--version", "--dry-run"})
-CONDITIONAL = frozenset(
-    {
-        "if_statement",
-        "while_statement",
-        "for_statement",
-        "c_style_for_statement",
-        "case_statement",
-        "function_definition",
-        "command_substitution",
-        "process_substitution",
-    }
-)
-SYSTEM_PATH = re.compile(r"/(?:usr/)?(?:local/)?s?bin/")
-SHELL_SCRIPT_FLAG = re.compile(r"-[leuxi]*c")
-ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
-DURATION = re.compile(r"\d+(?:\.\d+)?[smhd]?")
-# tree-sitter-bash 0.25.1 reads past a table on characters beyond ASCII and may crash the process (its issue 337, open
-# in 2026): they are parsed as their code between two control characters, which are word characters to Bash.
-NOT_PLAIN = re.compile(r"[^\x03-\x7f]")
-CODED = re.compile("\x01([0-9a-f]+)\x02")
-ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-ESCAPED_IN_QUOTES = re.compile(r'\\([\\"$`])')
+NO_FILE = re.compile(r"\d*(?:>\||&?>>?&?|>&)\s*(?:/dev/(?:null|stderr|stdout|tty)|\d|-)")
+STANDARD_ERROR = re.compile(r"\s*2>")
 
 
 @dataclass(frozen=True)
-class Command:
-    """One simple command: its words after quoting is resolved, the program first.
+class Place:
+    """Where in a script a command stands.
 
-    `certain` is false where the shell may skip it or only captures its output; `writes` says that its output
-    goes to a file.
+    `certain` is false where the shell may skip it or only captures its output; `writes`: its output goes to a file;
+    `muted`: nobody sees its output; `piped`: its input is another command's output; `looped`: it may run often.
     """
 
-    words: tuple[str, ...]
     certain: bool = True
     writes: bool = False
+    muted: bool = False
+    piped: bool = False
+    looped: bool = False
 
-    @property
+
+@dataclass(frozen=True)
+class Command(Place):
+    """One simple command: its words after quoting is resolved, the program first."""
+
+    words: tuple[str, ...] = ("",)
+
+    @functools.cached_property
     def program(self) -> str:
-        return SYSTEM_PATH.sub("", self.words[0])
+        return programs.program(self.words)
 
-    @property
+    @functools.cached_property
     def acts(self) -> bool:
         """Whether it counts as an action: not merely looking at or filtering text."""
-        return self.writes or self.program not in HARMLESS
-
-    @property
-    def does_nothing(self) -> bool:
-        """Whether a flag such as --help keeps it from doing its work."""
-        return not NOOP_FLAGS.isdisjoint(self.words[1:])
+        return self.writes or not programs.only_looks(self.words)
 
 
-@functools.cache
-def _parser() -> "Parser":
-    import tree_sitter
-    import tree_sitter_bash
-
-    return tree_sitter.Parser(tree_sitter.Language(tree_sitter_bash.language()))
-
-
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=16384)
 def commands(script: str) -> tuple[Command, ...]:
     """The simple commands of `script` in order, inner ones of `bash -c '...'` and of wrappers included.
 
     A script with a syntax error yields what could be read, none of it certain.
     """
-    coded = NOT_PLAIN.sub(lambda found: f"\x01{ord(found[0]):x}\x02", script)
-    root = _parser().parse(coded.encode("ascii")).root_node
-    found = list(_walk(root, certain=not root.has_error))
+    root = parse(script)
+    found = list(_walk(root, Place(certain=not root.has_error)))
     return tuple(_without_shadowed(found, root))
 
 
-def runs_hidden_code(script: str) -> bool:
-    """Whether another interpreter gets text to run, so that the parsed commands are not all that happens."""
-    return any(command.program in INTERPRETERS for command in commands(script))
+def _walk(node: "Node", place: Place, last: Place | None = None) -> Iterator[Command]:
+    """The commands below a node; `last` is the place of its last command where a redirection is about that one."""
+    match node.type:
+        case "command":
+            yield from _command(node, last or place)
+        case "list":
+            yield from _list(node, place, last or place)
+        case "pipeline":
+            yield from _pipeline(node, place, last or place)
+        case "redirected_statement":
+            yield from _redirected(node, last or place)
+        case _:
+            yield from _children(node, last or place)
 
 
-def _walk(node: "Node", *, certain: bool, writes: bool = False) -> Iterator[Command]:
-    if node.type == "command":
-        yield from _command(node, certain=certain, writes=writes)
-    elif node.type == "list":
-        yield from _list(node, certain=certain)
-    elif node.type == "redirected_statement":
-        writes = any(_writes_file(child) for child in node.children if child.type == "file_redirect")
-        for child in node.children:
-            yield from _walk(child, certain=certain, writes=writes)
-    else:
-        certain = certain and node.type not in CONDITIONAL
-        for child in node.children:
-            found = list(_walk(child, certain=certain, writes=writes))
-            yield from found
-            # What follows an `exit` of the same sequence never runs.
-            certain = certain and not any(c.certain and c.program in {"exit", "return"} for c in found)
+def _children(node: "Node", place: Place) -> Iterator[Command]:
+    inside = replace(place, certain=place.certain and node.type not in CONDITIONAL)
+    inside = replace(inside, looped=place.looped or node.type in LOOPS)
+    # The condition of an `if` or `while` runs once at least.
+    now = place if node.type in {"if_statement", "while_statement"} else inside
+    for child in node.children:
+        if child.type in {"then", "do_group"}:
+            now = inside
+        found = list(_walk(child, now))
+        yield from found
+        if child.type == "||" or _ends(child, found):
+            now = inside = replace(now, certain=False)
 
 
-def _list(node: "Node", *, certain: bool) -> Iterator[Command]:
+def _ends(node: "Node", found: Sequence[Command]) -> bool:
+    """Whether what follows in the same sequence never runs, or is only read."""
+    if node.type == "command" and (name := node.child_by_field_name("name")) and word_of(name) == "exec":
+        return len(node.children) > 1
+    return any(c.certain and (c.program in {"exit", "return"} or _only_reads(c.words)) for c in found)
+
+
+def _only_reads(words: Sequence[str]) -> bool:
+    return words[0] == "set" and ("noexec" in words or any(re.fullmatch(r"-\w*n\w*", word) for word in words))
+
+
+def _list(node: "Node", place: Place, last: Place) -> Iterator[Command]:
     """`a && b`: b runs unless a is known to fail; `a || b`: b is never certain."""
     left, operator, right = node.children[0], node.children[1].type, node.children[-1]
-    before = list(_walk(left, certain=certain))
+    before = list(_walk(left, place))
     yield from before
-    stops = any(c.program in {"false", "exit", "return", "test", "["} for c in before) or _holds_test(left)
+    stops = _ends(left, before) or any(c.program in {"false", "test", "["} for c in before) or _holds_test(left)
     skippable = operator == "||" or (operator == "&&" and (stops or b"||" in (left.text or b"")))
-    yield from _walk(right, certain=certain and not skippable)
+    yield from _walk(right, replace(last, certain=last.certain and not skippable))
 
 
 def _holds_test(node: "Node") -> bool:
@@ -151,90 +122,84 @@ def _holds_test(node: "Node") -> bool:
     return node.type in {"test_command", "negated_command"} or any(map(_holds_test, node.children))
 
 
-def _writes_file(redirect: "Node") -> bool:
-    text = _text(redirect)
-    return ">" in text and not re.search(r">&?\s*(?:/dev/(?:null|stderr|stdout)|\d|-)", text)
+def _pipeline(node: "Node", place: Place, last: Place) -> Iterator[Command]:
+    """The commands of `a | b`; where it stands behind a heredoc, it begins with the bar."""
+    piped = place.piped
+    for child in node.children:
+        now = last if child == node.children[-1] else place
+        yield from _walk(child, replace(now, piped=piped))
+        piped = piped or child.type in {"|", "|&"}
 
 
-def _command(node: "Node", *, certain: bool, writes: bool) -> Iterator[Command]:
+def _redirected(node: "Node", place: Place) -> Iterator[Command]:
+    """The body, the output of whose last command is redirected, and what follows a heredoc on its line."""
+    redirects = [child for child in node.children if child.type.endswith("_redirect")]
+    to = _redirect(place, [inner for child in redirects for inner in nodes(child, "file_redirect")])
+    for child in node.children:
+        if child in redirects:
+            yield from _children(child, place)
+        else:
+            yield from _walk(child, place, to)
+
+
+def _redirect(place: Place, redirects: Sequence["Node"]) -> Place:
+    texts = [text_of(redirect) for redirect in redirects if ">" in text_of(redirect)]
+    writes = any(not NO_FILE.match(text) for text in texts)
+    muted = any(not STANDARD_ERROR.match(text) and not re.search(r">&\s*\d", text) for text in texts)
+    return replace(place, writes=place.writes or writes, muted=place.muted or muted)
+
+
+def _command(node: "Node", place: Place) -> Iterator[Command]:
     words: list[str] = []
     for child in node.children:
         if child.type == "variable_assignment":
             continue
-        yield from _walk_inner(child)
+        yield from _walk_inner(child, place)
         if not child.type.endswith("_redirect"):
-            words.append(_word(child))
-        elif child.type == "file_redirect":
-            writes = writes or _writes_file(child)
+            words.append(word_of(child))
+    place = _redirect(place, [child for child in node.children if child.type == "file_redirect"])
     if words:
-        yield from _unwrap(Command(tuple(words), certain=certain, writes=writes))
+        yield from _unwrap(Command(**vars(place), words=tuple(words)))
 
 
-def _walk_inner(node: "Node") -> Iterator[Command]:
+def _walk_inner(node: "Node", place: Place) -> Iterator[Command]:
     """Commands inside the words of a command: `$(...)` and `<(...)`, never certain."""
-    for child in node.children:
-        yield from _walk_inner(child)
     if node.type in {"command_substitution", "process_substitution"}:
-        yield from _walk(node, certain=False)
-
-
-def _text(node: "Node") -> str:
-    """What the node covers in the script."""
-    return CODED.sub(lambda found: chr(int(found[1], 16)), (node.text or b"").decode("ascii"))
-
-
-def _word(node: "Node") -> str:
-    """The text that the shell passes on; expansions stay as they are written."""
-    text = _text(node)
-    match node.type:
-        case "raw_string":
-            return text[1:-1]
-        case "string":
-            return ESCAPED_IN_QUOTES.sub(r"\1", text[1:-1])
-        case "ansi_c_string":
-            return text[2:-1].replace(r"\n", "\n").replace(r"\t", "\t").replace(r"\'", "'")
-        case "concatenation" | "command_name":
-            return "".join(_word(child) for child in node.children)
-        case "word":
-            return ESCAPED.sub(r"\1", text)
-        case _:
-            return text
+        yield from _children(node, replace(place, certain=False))
+        return
+    for child in node.children:
+        yield from _walk_inner(child, place)
 
 
 def _unwrap(command: Command) -> Iterator[Command]:
     """The command itself, or what its wrapper or shell runs."""
-    if command.program in SHELLS and len(command.words) > 2 and SHELL_SCRIPT_FLAG.fullmatch(command.words[1]):
-        for inner in commands(command.words[2]):
-            yield replace(inner, certain=inner.certain and command.certain)
+    if command.program in programs.SHELLS and (script := programs.shell_script(command.words)) is not None:
+        for inner in commands(script):
+            yield _inside(command, inner)
         return
-    inside = _wrapped(command)
-    if inside is None:
+    words = programs.wrapped(command.words)
+    if words is None:
         yield command
     else:
-        yield from _unwrap(replace(command, words=inside))
+        yield from _unwrap(replace(command, words=words))
 
 
-def _wrapped(command: Command) -> tuple[str, ...] | None:
-    """The words behind a wrapper, or None where it wraps nothing (`command -v gt`, `timeout --help gt`)."""
-    if (value_flags := WRAPPERS.get(command.program)) is None:
-        return None
-    words = command.words[1:]
-    while words and (words[0].startswith("-") or ASSIGNMENT.match(words[0])):
-        if words[0] in NOOP_FLAGS or (command.program == "command" and words[0] != "--"):
-            return None
-        takes_value = len(words[0]) == 2 and words[0][1] in value_flags
-        words = words[2:] if takes_value else words[1:]
-    if command.program == "timeout" and words and DURATION.fullmatch(words[0]):
-        words = words[1:]
-    return words or None
+def _inside(outer: Command, inner: Command) -> Command:
+    return Command(
+        certain=inner.certain and outer.certain,
+        writes=inner.writes or outer.writes,
+        muted=inner.muted or outer.muted,
+        piped=inner.piped or outer.piped,
+        looped=inner.looped or outer.looped,
+        words=inner.words,
+    )
 
 
 def _without_shadowed(found: list[Command], root: "Node") -> Iterator[Command]:
-    """A program that the script itself defines as a function is no longer that program."""
-    defined = {
-        _text(name)
-        for node in root.children
-        if node.type == "function_definition" and (name := node.child_by_field_name("name"))
-    }
+    """A program that the script itself defines as a function or an alias is no longer that program."""
+    functions = nodes(root, "function_definition")
+    defined = {text_of(name) for node in functions if (name := node.child_by_field_name("name"))}
+    aliases = [word for command in found if command.program == "alias" for word in command.words[1:]]
+    defined |= {word.split("=")[0] for word in aliases}
     for command in found:
         yield replace(command, certain=False) if command.program in defined else command

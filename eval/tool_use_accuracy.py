@@ -1,189 +1,193 @@
 """The next action on held-out sessions: `python -m eval.tool_use_accuracy --model M --data FILE --out FILE.json`.
 
-For each trained reply of the rows the model continues the real context; its answer is compared with what was
-really done. Rates come with 95 % intervals whose clusters are the sessions, beside the floor of one constant
-action.
+For each trained reply of the rows the model continues the real context; its answer is compared with what was really
+done, beside floors that need no model. An adapter is measured together with its base, from one load.
 """
 
 import argparse
 import sys
-from collections import Counter
+import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 import msgspec
-from rich.console import Console
 
+from eval.acts import argument_fault
 from eval.answer import parse_answer
+from eval.baselines import Floor, floors
 from eval.config import load_config
 from eval.errors import BadInput, one_sentence, writable, write_json
-from eval.heldout import Question, fit, questions, read_rows
-from eval.models import Model, Settings, open_model, versions
-from eval.next_action import MEANING, METRICS, Metric, Mistake, canonical_call, score_turn
+from eval.heldout import Question, Row, fit, questions, read_rows
+from eval.loss import Losses, NoLoss, TurnLoss, measure_losses
+from eval.models import Backend, Model, Reply, Sampling, Settings, open_model, quiet_libraries, versions
+from eval.next_action import score_turn
+from eval.next_report import print_run
+from eval.next_results import Given, Summary, ToolUse, Training, Turn, add_losses, compare_sides, summarize
 from eval.options import model_options, positive
-from eval.report import make_console, make_table, percent
+from eval.report import make_console
 from eval.scenario import load_tools
-from eval.statistics import MIN_CLUSTERS, Rate, rate_interval
 from eval.targets import Target, resolve_target
 
-Tools = Mapping[str, dict[str, Any]]
-NO_CALL = "Nothing to do."
+Schemas = Mapping[str, dict[str, Any]]
+SPLITS = ("_test", "_val")
 
 
-class Turn(msgspec.Struct, frozen=True):
-    """One held-out reply: recorded, predicted, and how they compare."""
+@dataclass(frozen=True)
+class Heldout:
+    """What is asked, and what the floors learn from: rows, the questions of the first N replies, training turns."""
 
-    id: str
-    session: str
-    recorded: str
-    answer: str
-    truncated: bool
-    metrics: dict[Metric, bool | None]
-    mistake: Mistake | None
-
-
-class ToolUse(msgspec.Struct, frozen=True, tag="tool_use_accuracy", tag_field="kind"):
-    """One run over a dataset file; `floor` is what always making the most common recorded call scores."""
-
-    model: str
-    facts: dict[str, Any]
-    settings: dict[str, int]
-    versions: dict[str, str]
+    rows: tuple[Row, ...]
+    asked: tuple[Question, ...]
     data: dict[str, str]
-    shortened: int
-    too_long: int
-    summary: dict[Metric, dict[str, float]]
-    floor: dict[Metric, float]
-    mistakes: dict[str, int]
-    sessions: dict[str, dict[str, int]]
-    turns: tuple[Turn, ...]
-    format: Literal[1] = 1
+    trained: tuple[Question, ...]
+    training: Training
 
 
 def tool_use_accuracy(argv: Sequence[str] | None = None) -> int:
     """The command line."""
     args = _arguments(argv)
     out, config = writable(args.out), load_config(args.config)
-    rows, digest = read_rows(args.data)
-    asked = list(questions(rows))[: args.limit]
-    if not asked:
-        raise BadInput(f"{args.data} holds no trained reply; choose a split with sessions of this role.")
+    heldout = read_heldout(args.data, args.train, args.limit)
     target = resolve_target(args.model, args.base_model, config.base_model)
     settings = Settings(args.max_new_tokens, args.batch_size)
-    data = {"path": str(args.data), "sha256": digest}
-    run = measure(open_model(target, settings), target, settings, asked, data)
+    run = measure(open_model(target, settings, args.backend), target, settings, heldout)
     write_json(out, msgspec.to_builtins(run))
-    print_run(run, make_console())
-    print(f"Raw answers: {out}")
+    console = make_console()
+    print_run(run, console)
+    console.print(f"Raw answers: {out}", markup=False)
     return 0
 
 
-def measure(
-    model: Model, target: Target, settings: Settings, asked: Sequence[Question], data: dict[str, str]
-) -> ToolUse:
-    """Lets the model answer every question that fits its context and scores the answers."""
-    fitted = [fit(question, model) for question in asked]
-    kept = [question for question, _ in fitted if question is not None]
+def read_heldout(path: Path, train: Path | None, limit: int | None) -> Heldout:
+    """The rows of `path` as questions, and the turns that the floors learn from.
+
+    Without `train` these are the _train.jsonl beside the file, or, where there is none, the file itself.
+    """
+    rows, digest = read_rows(path)
+    asked = tuple(questions(rows))[:limit]
+    if not asked:
+        raise BadInput(f"{path} holds no trained reply; choose a split with sessions of this role.")
+    beside = next((path.with_name(path.name.replace(split, "_train")) for split in SPLITS if split in path.name), path)
+    source = train or (beside if beside.is_file() else path)
+    own = source.resolve() == path.resolve()
+    trained_rows, trained_digest = (rows, digest) if own else read_rows(source)
+    trained = tuple(questions(trained_rows))
+    shared = len({row.session for row in rows} & {row.session for row in trained_rows})
+    training = Training(str(source), trained_digest, len(trained), own, 0 if own else shared)
+    return Heldout(tuple(rows), asked, {"path": str(path), "sha256": digest}, trained, training)
+
+
+def measure(model: Model, target: Target, settings: Settings, heldout: Heldout) -> ToolUse:
+    """Lets the model, and its base where one load gives both, answer every question that fits; scores the answers."""
+    fitted = [fit(question, model) for question in heldout.asked]
+    kept = [question for question in fitted if question is not None]
     if not kept:
         raise BadInput("no context fits the model's window; lower --max-new-tokens.")
-    tools = known_tools(kept)
-    replies = model.reply([question.context for question in kept])
-    turns = tuple(
-        _turn(question, reply.text, reply.truncated, tools) for question, reply in zip(kept, replies, strict=True)
-    )
-    constant = most_common_call(kept)
+    losses, no_loss = _losses(model, heldout.rows, {question.id for question in kept})
+    known = known_tools([*heldout.asked, *heldout.trained])
+    turns = _turns(model, kept, known, losses)
+    sessions = {turn.id: turn.session for turn in turns}
+    scores = {turn.id: turn.model.metrics for turn in turns}
+    base_scores = {turn.id: turn.base.metrics for turn in turns if turn.base}
     return ToolUse(
         model=target.label,
         facts=model.facts,
-        settings=asdict(settings),
+        settings=asdict(settings) | {"temperature": 0},
         versions=versions(),
-        data=data,
-        shortened=sum(question is not None and short for question, short in fitted),
-        too_long=len(asked) - len(kept),
-        summary={metric: _numbers(rate) for metric, rate in rates(turns).items()},
-        floor={m: rate.value for m, rate in rates(_turn(q, constant, False, tools) for q in kept).items()},
-        mistakes=dict(Counter(turn.mistake.value for turn in turns if turn.mistake)),
-        sessions=_by_session(turns),
+        data=heldout.data,
+        training=heldout.training,
+        shortened=sum(question.dropped > 0 for question in kept),
+        too_long=len(fitted) - len(kept),
+        summary=summarize(scores, sessions),
+        base=summarize(base_scores, sessions) if base_scores else None,
+        difference=compare_sides(scores, base_scores, sessions) if base_scores else None,
+        floors=_floors(kept, heldout, known),
+        loss=add_losses(turns) if losses else None,
+        no_loss=no_loss,
         turns=turns,
     )
 
 
-def known_tools(asked: Iterable[Question]) -> Tools:
-    """Argument schemas by name; a tool that only the recorded replies know may take any arguments."""
-    names = {call.name for question in asked for call in parse_answer(question.recorded).calls}
-    return {**{name: {} for name in sorted(names)}, **load_tools()}
+def known_tools(asked: Iterable[Question]) -> Schemas:
+    """Argument schemas by name, so that every recorded call fits.
 
-
-def most_common_call(asked: Iterable[Question]) -> str:
-    """The recorded reply with calls that occurs most often up to free text, the first of those where several do."""
-    by_action: dict[Any, list[str]] = {}
+    A tool that is not shipped, or that was called with other arguments than its schema here allows, takes any.
+    """
+    schemas = {name: tool["parameters"] for name, tool in load_tools().items()}
     for question in asked:
-        if calls := parse_answer(question.recorded).calls:
-            by_action.setdefault(tuple(map(canonical_call, calls)), []).append(question.recorded)
-    return max(by_action.values(), key=len)[0] if by_action else NO_CALL
+        for call in parse_answer(question.recorded).calls:
+            if argument_fault(call, schemas) is not None:
+                schemas[call.name] = {}
+    return schemas
 
 
-def rates(turns: Iterable[Turn]) -> dict[Metric, Rate]:
-    """Rate and interval of every metric that applies to at least one turn; the clusters are the sessions."""
-    turns = tuple(turns)
-    clusters = {turn.id: turn.session for turn in turns}
+def _turns(model: Model, kept: Sequence[Question], known: Schemas, losses: Losses | None) -> tuple[Turn, ...]:
+    ours = _ask(model, "model", kept, known, losses.model if losses else {})
+    base = model.base
+    theirs = _ask(base, "base", kept, known, losses.base if losses else {}) if base else [None] * len(kept)
+    return tuple(
+        Turn(question.id, question.session, question.recorded, question.dropped, one, other)
+        for question, one, other in zip(kept, ours, theirs, strict=True)
+    )
+
+
+def _ask(
+    model: Model, side: str, kept: Sequence[Question], known: Schemas, losses: Mapping[str, TurnLoss]
+) -> list[Given]:
+    started = time.perf_counter()
+    replies = model.reply([question.prompt for question in kept], Sampling())
+    print(f"{side}: {len(replies)} answers in {time.perf_counter() - started:.1f} s", file=sys.stderr)
+    return [_given(question, reply, known, losses) for question, reply in zip(kept, replies, strict=True)]
+
+
+def _given(question: Question, reply: Reply, known: Schemas, losses: Mapping[str, TurnLoss]) -> Given:
+    offered = {tool["function"]["name"]: tool["function"].get("parameters", {}) for tool in question.prompt.tools}
+    score = score_turn(parse_answer(question.recorded), parse_answer(reply.text), offered or known)
+    return Given(
+        answer=reply.text,
+        truncated=reply.truncated,
+        metrics=score.metrics,
+        mistakes=score.mistakes,
+        prompt_tokens=reply.prompt_tokens,
+        new_tokens=reply.new_tokens,
+        seconds=reply.seconds,
+        loss=losses.get(question.id),
+    )
+
+
+def _losses(model: Model, rows: Sequence[Row], asked: set[str]) -> tuple[Losses | None, str]:
+    """The losses of the asked replies, or why there are none."""
+    if model.facts["backend"] != "hf":
+        return None, "only the hf backend gives it"
+    from eval.local import LocalModel
+
+    if not isinstance(model, LocalModel):
+        raise TypeError(f"{type(model).__name__} calls itself hf")
+    wanted = [replace(row, trained=tuple(place for place in row.trained if row.key(place) in asked)) for row in rows]
+    try:
+        with quiet_libraries():
+            return measure_losses(model, wanted), ""
+    except NoLoss as problem:
+        return None, str(problem)
+
+
+def _floors(kept: Sequence[Question], heldout: Heldout, known: Schemas) -> dict[Floor, Summary]:
+    sessions = {question.id: question.session for question in kept}
     found = {}
-    for metric in METRICS:
-        scores = {turn.id: float(value) for turn in turns if (value := turn.metrics[metric]) is not None}
-        if scores:
-            found[metric] = rate_interval(scores, clusters)
+    for name, answers in floors(kept, heldout.trained).items():
+        given = {q.id: _given(q, Reply(answer), known, {}).metrics for q, answer in zip(kept, answers, strict=True)}
+        found[name] = summarize(given, sessions)
     return found
-
-
-def print_run(run: ToolUse, console: Console) -> None:
-    """The metrics beside the floor, then the mistakes by kind and by session."""
-    table = make_table(f"tool_use_accuracy: {run.model}", "metric", r"rate \[95 %]", "floor", "turns", "meaning")
-    for metric, rate in rates(run.turns).items():
-        floor = f"{100 * run.floor[metric]:.0f} %" if metric in run.floor else "-"
-        table.add_row(metric, percent(rate), floor, str(rate.units), MEANING[metric])
-    console.print(table)
-    console.print("Floor: always the most common recorded call. Clusters: sessions.")
-    if len(run.sessions) < MIN_CLUSTERS:
-        console.print(f"Too few: {len(run.sessions)} sessions; a claim needs {MIN_CLUSTERS}, better 30.")
-    for kind, count in Counter(run.mistakes).most_common():
-        console.print(f"  {count} x {kind}")
-    worst, counts = max(run.sessions.items(), key=lambda item: item[1]["mistakes"])
-    if counts["mistakes"]:
-        console.print(f"Most mistakes: {counts['mistakes']} of {counts['turns']} turns in session {worst}.")
-    if run.shortened or run.too_long:
-        console.print(f"{run.shortened} contexts lost their oldest turns, {run.too_long} did not fit at all.")
-
-
-def _turn(question: Question, answer: str, truncated: bool, tools: Tools) -> Turn:
-    score = score_turn(parse_answer(question.recorded), parse_answer(answer), tools)
-    return Turn(question.id, question.session, question.recorded, answer, truncated, score.metrics, score.mistake)
-
-
-def _by_session(turns: Sequence[Turn]) -> dict[str, dict[str, int]]:
-    found: dict[str, dict[str, int]] = {}
-    for turn in turns:
-        counts = found.setdefault(turn.session, {"turns": 0, "mistakes": 0})
-        counts["turns"] += 1
-        counts["mistakes"] += turn.mistake is not None
-    return found
-
-
-def _numbers(rate: Rate) -> dict[str, float]:
-    return {
-        "value": rate.value,
-        "low": rate.low,
-        "high": rate.high,
-        "turns": rate.units,
-        "sessions": rate.clusters,
-    }
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = model_options("eval.tool_use_accuracy", __doc__)
     parser.add_argument("--data", type=Path, required=True, help="held-out rows, output/datasets/ROLE_test.jsonl")
+    parser.add_argument("--train", type=Path, help="rows that the floors learn from; default ROLE_train.jsonl beside")
     parser.add_argument("--limit", type=positive, help="only the first N replies")
+    parser.add_argument("--backend", choices=get_args(Backend), default="hf", help="what runs a local model")
     return parser.parse_args(argv)
 
 

@@ -16,6 +16,12 @@ def says(text: str | None, **more: Any) -> Choice:
     return {"message": {"role": "assistant", "content": text, **more}, "finish_reason": "stop"}
 
 
+class Patient(ThreadingHTTPServer):
+    """Lets many clients wait: those that find the queue full try again after 1, 3 and 7 seconds."""
+
+    request_queue_size = 128
+
+
 @contextmanager
 def chat_server(
     answer: Callable[[list[dict[str, str]]], Choice], model: str = "mayor", greeting: int = 200
@@ -35,7 +41,9 @@ def chat_server(
             requests.append(body)
             choice = answer(body["messages"])
             status = choice.get("status", 200)
-            self._send(status, {"choices": [{"index": 0, **choice}]} if status == 200 else {"error": "broken"})
+            usage = {"prompt_tokens": 7, "completion_tokens": 3}
+            answered = {"choices": [{"index": 0, **choice}], "usage": usage}
+            self._send(status, answered if status == 200 else {"error": "broken"})
 
         def _send(self, status: int, value: Any) -> None:
             raw = json.dumps(value).encode()
@@ -48,7 +56,7 @@ def chat_server(
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = Patient(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}/v1#{model}", requests

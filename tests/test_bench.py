@@ -143,3 +143,15 @@ def test_every_figure_stands_beside_its_target(town: Path) -> None:
     figures = {name: float(measured.split()[0]) for name, measured, _ in cells}
     assert all(figure > 0 for name, figure in figures.items() if "orjson" not in name)
     assert figures["nothing changed, wall"] < figures["cold build, one worker, wall"]
+
+
+@pytest.mark.slow
+def test_the_evaluation_is_timed_against_a_bare_loop() -> None:
+    pytest.importorskip("lm_eval")
+    options = ["--roles", "crew", "--rounds", "1", "--max-new-tokens", "4"]
+    done = subprocess.run(
+        [sys.executable, "-m", "scripts.bench_eval", *options], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    rows = {line.split("  ")[0].strip("│ "): line for line in done.stdout.splitlines()}
+    assert re.search(r"ratio \(median of the pairs\) +│ +\d\.\d{3} │ at most 1\.05", done.stdout)
+    assert any(name.startswith("server that answers at once") for name in rows)

@@ -100,8 +100,8 @@ def evaluation(adapter: Path | None, passed: float = 0.9) -> dict[str, Any]:
         "model": "base" if adapter is None else str(adapter),
         "facts": facts,
         "summary": {"mayor": rate},
-        "never_calls": 2,
-        "results": [answer],
+        "smoke": False,
+        "episodes": [answer],
     }
 
 

@@ -1,4 +1,4 @@
-"""The shipped scenarios: they load, their golds pass, and no wrong answer does."""
+"""The shipped scenarios: enough of them, held to the schema, never said by the sample town; faulty lines are named."""
 
 import json
 import re
@@ -11,54 +11,37 @@ import pytest
 
 from data.sample import tasks_rig, tasks_town, tasks_work, words
 from data.sample.tasks import Task
-from eval.answer import parse_answer
-from eval.config import load_config
+from eval.acts import argument_fault
 from eval.errors import BadInput
-from eval.scenario import ROLES, Role, Scenario, load_scenarios, load_tools, scenario_schema
-from eval.score import argument_fault, score_answer
-from tests.eval_attacks import attacks
+from eval.scenario import (
+    PROMPTS,
+    ROLES,
+    TOOLS,
+    Assistant,
+    Role,
+    Scenario,
+    User,
+    instance,
+    load_scenarios,
+    load_tools,
+    scenario_schema,
+)
+from eval.statistics import MIN_CLUSTERS
 
 SCHEMA = Path(__file__).parents[1] / "eval" / "scenario.schema.json"
 EVERY = [scenario for role in ROLES for scenario in load_scenarios(role).scenarios]
-CONFIG = load_config(Path(__file__).parents[1] / "configs" / "data.yml")
-
-
-def by_id(scenario: Scenario) -> str:
-    return scenario.id
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_has_ten_scenarios_one_or_two_of_them_abstentions_in_six_families(role: Role) -> None:
+def test_a_role_has_scenarios_enough_for_a_claim_and_half_of_its_families_are_held_out(role: Role) -> None:
     scenarios = load_scenarios(role).scenarios
-    assert len(scenarios) == 10
-    assert sum(s.expect.abstain for s in scenarios) in {1, 2}
-    assert len({s.family for s in scenarios}) == 6
-
-
-@pytest.mark.parametrize("scenario", EVERY, ids=by_id)
-def test_the_gold_answer_passes_and_every_wrong_answer_fails(scenario: Scenario) -> None:
-    assert score_answer(scenario, scenario.gold).passed, score_answer(scenario, scenario.gold).explanation
-    mates = load_scenarios(scenario.role).scenarios
-    passed = [
-        name
-        for name, raw in attacks(scenario, CONFIG.system(scenario.role), mates)
-        if score_answer(scenario, raw).passed
-    ]
-    assert not passed
-
-
-@pytest.mark.parametrize("scenario", EVERY, ids=by_id)
-def test_a_gold_with_a_friendly_sentence_or_a_thought_before_it_still_passes(scenario: Scenario) -> None:
-    if scenario.expect.calls:
-        assert score_answer(scenario, f"I take care of it.\n{scenario.gold}").passed
-    assert score_answer(scenario, f"<think>What is right?</think>\n{scenario.gold}").passed
-
-
-@pytest.mark.parametrize("scenario", EVERY, ids=by_id)
-def test_a_failed_answer_is_explained_by_its_first_failed_check(scenario: Scenario) -> None:
-    score = score_answer(scenario, "")
-    assert not score.passed
-    assert next(check.note for check in score.checks if not check.ok) in score.explanation
+    families = {scenario.family: scenario.held_out for scenario in scenarios}
+    assert len(scenarios) >= 15
+    assert len(families) >= MIN_CLUSTERS
+    assert len(families) // 2 <= sum(families.values()) <= (len(families) + 1) // 2
+    assert all(families[scenario.family] == scenario.held_out for scenario in scenarios)
+    assert sum(scenario.steps > 1 for scenario in scenarios) >= 5
+    assert any(scenario.expect.abstain for scenario in scenarios)
 
 
 def test_the_sample_town_never_says_what_a_scenario_asks() -> None:
@@ -84,7 +67,12 @@ def test_the_sample_town_never_says_what_a_scenario_asks() -> None:
     said = [re.sub(r"\\\{(\w+)\\\}", lambda m: f"(?:{slots[m[1]]})", re.escape(p)) for p in phrasings()]
     assert any(re.fullmatch(pattern, "Bead pe-79 is ready. Give it to petals.") for pattern in said)
     for scenario in EVERY:
-        assert not [pattern for pattern in said if re.fullmatch(pattern, scenario.messages[0].content)], scenario.id
+        assert not [pattern for pattern in said if re.fullmatch(pattern, asked(scenario))], scenario.id
+
+
+def asked(scenario: Scenario) -> str:
+    drawn, _ = instance(scenario, 0, 0)
+    return next(message.content for message in drawn.messages if isinstance(message, User))
 
 
 def either(values: Iterable[str]) -> str:
@@ -110,44 +98,67 @@ def test_every_line_holds_to_the_shipped_schema(role: Role) -> None:
 
 
 def test_the_calls_in_golds_and_histories_fit_their_tools() -> None:
+    schemas = {name: tool["parameters"] for name, tool in load_tools().items()}
     for scenario in EVERY:
-        texts = [scenario.gold, *(turn.content for turn in scenario.messages if turn.role == "assistant")]
-        calls = [call for text in texts for call in parse_answer(text).calls]
-        assert all(argument_fault(call, load_tools()) is None for call in calls)
+        said = [*scenario.gold, *(message for message in scenario.messages if isinstance(message, Assistant))]
+        assert [fault for one in said for call in one.calls if (fault := argument_fault(call, schemas))] == []
 
 
-GOOD = json.loads((SCHEMA.parent / "prompts" / "mayor.jsonl").read_text().splitlines()[0])
+GOOD = {
+    "id": "mayor-dispatch-1",
+    "role": "mayor",
+    "family": "dispatch",
+    "messages": [{"role": "user", "content": "Bead pe-812 is ready. Give it to petals."}],
+    "tools": ["Bash", "Read", "Grep"],
+    "expect": {"calls": [{"name": "Bash", "arguments": {"command": {"regex": "gt sling .*"}}}]},
+    "gold": [{"calls": [{"name": "Bash", "arguments": {"command": "gt sling pe-812 petals"}}]}],
+}
+BASH = {"name": "Bash", "arguments": {"command": {"regex": "x"}}}
+
+
+def faulty(**changes: object) -> str:
+    return json.dumps(GOOD | {"id": "mayor-x"} | changes)
+
+
+def expecting(**expect: object) -> str:
+    return faulty(expect={"calls": [BASH], **expect})
+
+
+CALLED = {"role": "assistant", "calls": [{"name": "Bash", "arguments": {"command": "ls"}}]}
+HI = {"role": "user", "content": "Hi."}
 FAULTS = {
     "truncated": ('{"id": "mayor-x"', "truncated"),
-    "misspelt key": (json.dumps(GOOD | {"famly": "x"}), "unknown field `famly`"),
+    "misspelt key": (faulty(famly="x"), "unknown field `famly`"),
     "two matcher keys": (
-        json.dumps(
-            GOOD | {"expect": {"calls": [{"name": "Bash", "arguments": {"command": {"exact": 1, "regex": "x"}}}]}}
-        ),
+        expecting(forbid=[{"name": "Bash", "arguments": {"command": {"exact": 1, "regex": "x"}}}]),
         "a matcher has one key",
     ),
-    "bad regex": (
-        json.dumps(GOOD | {"expect": {"calls": [{"name": "Bash", "arguments": {"command": {"regex": "("}}}]}}),
-        "does not compile",
-    ),
-    "neither calls nor abstain": (json.dumps(GOOD | {"expect": {}}), "either calls, or abstain"),
-    "abstain without text": (json.dumps(GOOD | {"expect": {"abstain": True}}), "text rules"),
-    "assistant first": (
-        json.dumps(GOOD | {"messages": [{"role": "assistant", "content": "x"}]}),
-        "must alternate user and assistant",
-    ),
-    "broken gold": (json.dumps(GOOD | {"gold": "<tool_call>\n{}"}), "gold is not well formed"),
+    "bad regex": (expecting(forbid=[{"name": "Bash", "arguments": {"command": {"regex": "("}}}]), "does not compile"),
+    "nothing expected": (faulty(expect={}), "give calls, state or json_output, or abstain"),
+    "abstain without text": (faulty(expect={"abstain": True}), "text rules"),
+    "abstain with calls": (expecting(abstain=True, text={}), "leaves no room"),
+    "order of an unknown call": (expecting(order=[["a", "b"]]), "name calls by their id; a is none"),
+    "two calls of one id": (expecting(calls=[BASH | {"id": "a"}, BASH | {"id": "a"}]), "share an id"),
+    "no JSON Schema": (expecting(json_output={"type": "thing"}), "json_output is no JSON Schema"),
+    "assistant first": (faulty(messages=[{"role": "assistant", "content": "x"}]), "must begin with user"),
+    "a call without a result": (faulty(messages=[HI, CALLED, HI]), "one tool message behind"),
+    "a result without a call": (faulty(messages=[HI, {"role": "tool", "content": "x"}]), "answers no call"),
+    "an empty answer": (faulty(gold=[{}]), "needs content or calls"),
+    "more gold than steps": (faulty(gold=[{"content": "a"}, {"content": "b"}]), "steps allows 1"),
+    "undrawn variable": (faulty(messages=[{"role": "user", "content": "{{rig}}?"}]), "{{rig}} is used but not in vars"),
+    "unused variable": (faulty(vars={"zz": "pe-8??"}), "vars.zz is never used"),
+    "variable of one value": (faulty(vars={"rig": ["a"]}), "one value only"),
     "other role": (json.dumps(GOOD | {"role": "crew", "id": "crew-x"}), "move the line to crew.jsonl"),
-    "id of another role": (json.dumps(GOOD | {"id": "crew-x"}), "must start with mayor-"),
-    "unknown tool": (json.dumps(GOOD | {"id": "mayor-x", "tools": ["Bash", "Fly"]}), "unknown tool Fly"),
-    "call of a tool that is not offered": (json.dumps(GOOD | {"tools": ["Read"]}), "not in tools"),
+    "id of another role": (faulty(id="crew-x"), "must start with mayor-"),
+    "unknown tool": (faulty(tools=["Bash", "Fly"]), "unknown tool Fly"),
+    "call of a tool that is not offered": (faulty(tools=["Read"]), "not in tools"),
     "doubled id": (json.dumps(GOOD), "is used twice"),
 }
 
 
 @pytest.mark.parametrize(("line", "said"), FAULTS.values(), ids=FAULTS)
 def test_a_faulty_line_is_named_with_file_line_and_fix(tmp_path: Path, line: str, said: str) -> None:
-    path = tmp_path / "mayor.jsonl"
+    path = with_tools(tmp_path) / "mayor.jsonl"
     path.write_text(f"{json.dumps(GOOD)}\n\n{line}\n")
     with pytest.raises(BadInput) as caught:
         load_scenarios("mayor", tmp_path)
@@ -155,14 +166,35 @@ def test_a_faulty_line_is_named_with_file_line_and_fix(tmp_path: Path, line: str
     assert said in str(caught.value)
 
 
+def with_tools(folder: Path) -> Path:
+    (folder / TOOLS).write_bytes((PROMPTS / TOOLS).read_bytes())
+    return folder
+
+
+def test_all_faulty_lines_are_named_at_once(tmp_path: Path) -> None:
+    (with_tools(tmp_path) / "mayor.jsonl").write_text(f"{faulty(famly=1)}\n{json.dumps(GOOD)}\n{{\n")
+    with pytest.raises(BadInput) as caught:
+        load_scenarios("mayor", tmp_path)
+    assert [line.split(":")[1] for line in str(caught.value).splitlines()] == ["1", "3"]
+
+
+@pytest.mark.parametrize("tools", [None, "", "[]", '{"Bash": {}}', '{"Bash": {"parameters": {"type": "thing"}}}'])
+def test_tools_that_cannot_be_read_are_named(tmp_path: Path, tools: str | None) -> None:
+    (tmp_path / "mayor.jsonl").write_text(json.dumps(GOOD))
+    if tools is not None:
+        (tmp_path / TOOLS).write_text(tools)
+    with pytest.raises(BadInput, match=r"tools\.json is no list of tools"):
+        load_scenarios("mayor", tmp_path)
+
+
 def test_an_empty_or_missing_scenario_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="cannot be read"):
         load_scenarios("mayor", tmp_path)
-    (tmp_path / "mayor.jsonl").write_text("\n")
+    (with_tools(tmp_path) / "mayor.jsonl").write_text("\n")
     with pytest.raises(BadInput, match="holds no scenario"):
         load_scenarios("mayor", tmp_path)
 
 
 def test_the_scenario_in_the_readme_is_one() -> None:
     text = (SCHEMA.parent / "README.md").read_text().split("```json\n")[1].split("```")[0]
-    assert msgspec.json.decode(text, type=Scenario).id == "mayor-dispatch-1"
+    assert msgspec.json.decode(text, type=Scenario).id == "witness-zombie-1"

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
+from eval.answer import Call, parse_answer
 from eval.errors import one_sentence
+from eval.render import call_text, result_text
 from eval.results import read_results
 from eval.role_bench import role_bench
-from eval.scenario import ROLES, load_scenarios
-from eval.tool_use_accuracy import tool_use_accuracy
 from tests.chat_server import Choice, chat_server, says
-from tests.test_eval_commands import CONFIG, GOLDS
-from tests.test_eval_next_action import bash, row, write_rows
+from tests.scripted_model import gold_script, key
+from tests.test_eval_role_bench import CONFIG
 
 HAS_LM_EVAL = importlib.util.find_spec("lm_eval") is not None
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not HAS_LM_EVAL, reason="needs requirements-gpu.txt")]
@@ -22,46 +22,74 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(not HAS_LM_EVAL, reason="need
 
 def command(folder: Path, model: str, *options: str) -> list[str]:
     (folder / "data.yml").write_text(CONFIG)
-    return ["--model", model, "--config", str(folder / "data.yml"), "--out", str(folder / "out.json"), *options]
+    rows = ["--rows", str(folder / "rows")]
+    return ["--model", model, "--config", str(folder / "data.yml"), "--out", str(folder / "out"), *rows, *options]
 
 
 def gold(messages: list[dict[str, str]]) -> Choice:
-    return says(GOLDS[messages[-1]["content"]])
+    return says(gold_script(1, 1234)[key(messages)])
 
 
-def native(messages: list[dict[str, str]]) -> Choice:
-    """The gold as a server with tool parsing sends it: no content, structured calls."""
-    text = GOLDS[messages[-1]["content"]]
-    if not text.startswith("<tool_call>"):
-        return says(text)
-    call = json.loads(text.split("\n")[1])
-    function = {"name": call["name"], "arguments": json.dumps(call["arguments"])}
-    return says(None, tool_calls=[{"id": "1", "type": "function", "function": function}])
+def native(messages: list[dict[str, Any]]) -> Choice:
+    """The gold as a server with tool parsing sends it: text as content, structured calls."""
+    answer = parse_answer(gold_script(1, 1234)[key(as_text(messages))])
+    calls = [
+        {"id": "1", "type": "function", "function": {"name": c.name, "arguments": json.dumps(c.arguments)}}
+        for c in answer.calls
+    ]
+    return says(answer.text or None, **({"tool_calls": calls} if calls else {}))
 
 
-@pytest.mark.parametrize("answer", [gold, native])
-def test_golds_pass_as_text_and_as_native_tool_calls(tmp_path: Path, answer: Any) -> None:
-    with chat_server(answer) as (address, requests):
-        assert one_sentence(role_bench, command(tmp_path, address)) == 0
-    run = read_results(tmp_path / "out.json")
-    assert run.summary["all"]["passed"] == 1
-    assert len(requests) == 60
+def as_text(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What a native conversation looks like as text."""
+    turns = [messages[0]]
+    for message in messages[1:]:
+        said = message["content"]
+        for call in message.get("tool_calls", ()):
+            assert isinstance(call["function"]["arguments"], str)
+            made = Call(call["function"]["name"], json.loads(call["function"]["arguments"]))
+            said = "\n".join([*([said] if said else []), call_text(made)])
+        role = "user" if message["role"] == "tool" else message["role"]
+        said = result_text(said) if message["role"] == "tool" else said
+        if turns[-1]["role"] == role:
+            turns[-1]["content"] += f"\n{said}"
+        else:
+            turns.append({"role": role, "content": said})
+    return turns
+
+
+@pytest.mark.parametrize("form", ["xml", "native"])
+def test_golds_pass_as_text_and_as_native_tool_calls(tmp_path: Path, form: str) -> None:
+    with chat_server(gold if form == "xml" else native) as (address, requests):
+        assert one_sentence(role_bench, command(tmp_path, address, "--tool-format", form)) == 0
+    run = read_results(tmp_path / "out")
+    assert [e.explanation for e in run.episodes if not e.passed] == []
+    assert len(requests) == sum(len(episode.steps) for episode in run.episodes) > 100
     assert all(r["temperature"] == 0 and r["messages"][0]["content"].startswith("[GAS TOWN ROLE") for r in requests)
-    assert all(set(m) == {"role", "content"} for r in requests for m in r["messages"])
+    assert all(("tools" in r) == (form == "native") for r in requests)
+    assert all(step.prompt_tokens == 7 and step.new_tokens == 3 for e in run.episodes for step in e.steps)
+    assert all(0 < step.seconds < 5 for e in run.episodes for step in e.steps)
 
 
 def test_answers_stay_with_their_scenarios_when_many_are_asked_at_once(tmp_path: Path) -> None:
     with chat_server(lambda messages: says(f"I saw: {messages[-1]['content']}")) as (address, _):
         assert one_sentence(role_bench, command(tmp_path, address)) == 0
-    asked = {s.id: s.messages[-1].content for role in ROLES for s in load_scenarios(role).scenarios}
-    results = read_results(tmp_path / "out.json").results
-    assert all(result.answer == f"I saw: {asked[result.id]}" for result in results)
+    for episode in read_results(tmp_path / "out").episodes:
+        assert episode.steps[0].answer == f"I saw: {episode.asked[-1]['content']}"
+
+
+def test_samples_ask_the_server_with_temperature_and_a_seed_of_their_own(tmp_path: Path) -> None:
+    options = ("--role", "mayor", "--samples", "2", "--temperature", "0.5")
+    with chat_server(lambda _: says("No.")) as (address, requests):
+        assert one_sentence(role_bench, command(tmp_path, address, *options)) == 0
+    assert {r["temperature"] for r in requests} == {0.5}
+    assert len({r["seed"] for r in requests}) == 2
 
 
 def test_an_answer_cut_at_the_token_limit_is_marked(tmp_path: Path) -> None:
     with chat_server(lambda messages: gold(messages) | {"finish_reason": "length"}) as (address, _):
         assert one_sentence(role_bench, command(tmp_path, address, "--role", "mayor")) == 0
-    assert all(result.truncated for result in read_results(tmp_path / "out.json").results)
+    assert all(episode.truncated for episode in read_results(tmp_path / "out").episodes)
 
 
 FAILURES: dict[str, tuple[Choice, str]] = {
@@ -75,9 +103,9 @@ def test_a_failing_server_is_an_error_not_an_empty_answer(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], choice: Choice, said: str
 ) -> None:
     with chat_server(lambda _: choice) as (address, _):
-        assert one_sentence(role_bench, command(tmp_path, address, "--role", "mayor", "--limit", "1")) == 2
+        assert one_sentence(role_bench, command(tmp_path, address, "--role", "mayor", "--smoke")) == 2
     assert said in capsys.readouterr().err
-    assert not (tmp_path / "out.json").exists()
+    assert not (tmp_path / "out/results.json").exists()
 
 
 def test_a_server_that_is_down_or_serves_another_model_is_named(
@@ -104,7 +132,7 @@ def test_a_server_that_refuses_at_the_door_is_named_with_the_fix(
 def test_a_server_that_lists_no_models_is_asked_all_the_same(tmp_path: Path) -> None:
     with chat_server(gold, greeting=404) as (address, _):
         assert one_sentence(role_bench, command(tmp_path, address, "--role", "mayor")) == 0
-    assert read_results(tmp_path / "out.json").summary["mayor"]["passed"] == 1
+    assert read_results(tmp_path / "out").summary["mayor"]["passed"] == 1
 
 
 def test_the_key_comes_from_the_environment_and_goes_nowhere_else(
@@ -114,14 +142,4 @@ def test_the_key_comes_from_the_environment_and_goes_nowhere_else(
     with chat_server(gold) as (address, _):
         assert one_sentence(role_bench, command(tmp_path, address, "--role", "mayor")) == 0
     captured = capsys.readouterr()
-    assert "very-secret" not in captured.out + captured.err + (tmp_path / "out.json").read_text()
-
-
-def test_tool_use_accuracy_asks_with_the_real_context(tmp_path: Path) -> None:
-    data = write_rows(tmp_path / "t.jsonl", row("s", "Look.", bash("gt hook"), "Again.", bash("gt mail inbox")))
-    with chat_server(lambda messages: says(bash("gt hook"))) as (address, requests):
-        assert one_sentence(tool_use_accuracy, command(tmp_path, address, "--data", str(data))) == 0
-    assert sorted(len(r["messages"]) for r in requests) == [2, 4]
-    summary = json.loads((tmp_path / "out.json").read_text())["summary"]
-    assert summary["ast_match"]["value"] == 0.5
-    assert summary["tool_name_acc"]["value"] == 1
+    assert "very-secret" not in captured.out + captured.err + (tmp_path / "out/results.json").read_text()

@@ -11,14 +11,16 @@ from hypothesis import strategies as st
 
 from data.config import ConfigError, OverlapConfig
 from data.record import Assistant, Conversation, Drop, Message, Origin, System, Tool, ToolCall, User
-from data.transform.overlap import Reason, Scenario, Turn, digest, finder, load_runs, overlap, runs_of
+from data.transform.overlap import Call, Reason, Scenario, Turn, digest, finder, load_runs, overlap, runs_of
 from tests.sample_oddities import default_town
 from tests.small_build import build, lines, rows
 from tests.transcripts import Script
 
 QUESTION = "The witness of meadow has been silent for 847 minutes and nobody knows why that is so"
 COMMAND = "bd create 'the queue stalls at midnight with long names' --rig lantern -t bug -p 1"
-GOLD = f"I file it.\n<tool_call>\n{json.dumps({'name': 'Bash', 'arguments': {'command': COMMAND}})}\n</tool_call>"
+GOLD = [{"content": "I file it.", "calls": [{"name": "Bash", "arguments": {"command": COMMAND}}]}]
+
+OK = (Turn(content="ok"),)
 
 words = st.text(st.sampled_from("abcdefgh"), min_size=1, max_size=6)
 gaps = st.sampled_from([" ", "\n", ", ", ": ", '" (', " - ", "\n\n* "])
@@ -53,7 +55,7 @@ def dropped_for(config: OverlapConfig, *messages: Message) -> str:
 def test_a_shared_run_is_found_whatever_stands_between_and_around_the_words(
     spoken: list[str], data: st.DataObject
 ) -> None:
-    scenario = Scenario("mayor-1", (Turn("user", " ".join(spoken)),), "ok")
+    scenario = Scenario("mayor-1", (Turn("user", " ".join(spoken)),), OK)
     find = finder(dict.fromkeys(runs_of(scenario, 13), "here"))
     at = data.draw(st.integers(0, len(spoken) - 13))
     shared = [word.upper() if data.draw(st.booleans()) else word for word in spoken[at : at + 13]]
@@ -64,7 +66,7 @@ def test_a_shared_run_is_found_whatever_stands_between_and_around_the_words(
 
 @given(st.lists(words, max_size=40))
 def test_fewer_words_in_common_than_a_run_are_no_overlap(spoken: list[str]) -> None:
-    scenario = Scenario("mayor-1", (Turn("user", QUESTION),), "ok")
+    scenario = Scenario("mayor-1", (Turn("user", QUESTION),), OK)
     assert finder(dict.fromkeys(runs_of(scenario, 13), "here"))([" ".join(spoken)]) == ""
 
 
@@ -93,14 +95,28 @@ def test_a_drop_weighs_the_replies_that_leave_with_it(config: OverlapConfig) -> 
 
 
 def test_a_short_question_counts_as_a_whole_and_a_short_answer_does_not() -> None:
-    scenario = Scenario("witness-1", (Turn("user", "Your hook holds ha-831."),), "gt mq list meadow now")
+    scenario = Scenario(
+        "witness-1",
+        (Turn("user", "Your hook holds ha-831."),),
+        (Turn(calls=(Call({"command": "gt mq list meadow now"}),)),),
+    )
     assert list(runs_of(scenario, 13)) == ["your hook holds ha 831"]
-    assert list(runs_of(Scenario("witness-2", (Turn("user", "Cycle 9: beat."),), "ok"), 13)) == []
+    assert list(runs_of(Scenario("witness-2", (Turn("user", "Cycle 9: beat."),), OK), 13)) == []
 
 
 def test_results_in_a_scenario_are_nobodys_words() -> None:
-    content = f"<tool_result>\n{QUESTION}\n</tool_result>"
-    assert list(runs_of(Scenario("crew-1", (Turn("user", content),), "ok"), 13)) == []
+    assert list(runs_of(Scenario("crew-1", (Turn("tool", QUESTION),), OK), 13)) == []
+
+
+def test_a_value_that_is_drawn_anew_ends_a_run() -> None:
+    question = f"Bead {{{{bead}}}} waits. {QUESTION}. Look at {{{{rig}}}} and say what is so."
+    runs = list(runs_of(Scenario("crew-1", (Turn("user", question),), OK), 13))
+    assert runs and all(run in " ".join(["waits", *QUESTION.lower().split(), "look at"]) for run in runs)
+
+
+def test_a_short_question_with_drawn_values_is_how_anybody_asks() -> None:
+    question = "Bead {{bead}} is ready. Give it to {{rig}}."
+    assert list(runs_of(Scenario("mayor-1", (Turn("user", question),), OK), 13)) == []
 
 
 def test_without_a_folder_nothing_is_compared() -> None:
@@ -108,7 +124,7 @@ def test_without_a_folder_nothing_is_compared() -> None:
 
 
 def test_scenarios_that_cannot_be_read_are_named_with_file_and_line(config: OverlapConfig, tmp_path: Path) -> None:
-    (tmp_path / "crew.jsonl").write_text('{"id": "crew-1", "messages": [], "gold": "x"}\n{"id": 3}\nnot json\n')
+    (tmp_path / "crew.jsonl").write_text('{"id": "crew-1", "messages": [], "gold": []}\n{"id": 3}\nnot json\n')
     with pytest.raises(ConfigError, match=r"(?s)crew\.jsonl:2 is no scenario.*crew\.jsonl:3 is no scenario"):
         load_runs(config)
     (empty := tmp_path / "empty").mkdir()
@@ -121,7 +137,7 @@ def test_other_scenarios_have_another_digest(config: OverlapConfig, tmp_path: Pa
     assert before == digest(config)
     (tmp_path / "crew.jsonl").write_text("")
     assert digest(config) == before
-    (tmp_path / "crew.jsonl").write_text('{"id": "crew-1", "messages": [], "gold": "x"}\n')
+    (tmp_path / "crew.jsonl").write_text('{"id": "crew-1", "messages": [], "gold": []}\n')
     assert digest(config) != before
 
 
@@ -130,14 +146,14 @@ def test_every_scenario_of_the_repository_is_read_and_most_are_recognised(root: 
     lines = [line for file in (root / "eval/prompts").glob("*.jsonl") for line in file.read_text().splitlines() if line]
     known = {place.rpartition(" ")[2] for place in runs.values()}
     assert known <= {json.loads(line)["id"] for line in lines}
-    assert len(known) > 0.8 * len(lines)
+    assert len(known) > len(lines) / 2  # the others are short, or drawn anew for each sample
 
 
 def test_the_sample_town_asks_nothing_that_evaluation_asks() -> None:
     find = finder(load_runs(OverlapConfig()))
     texts = [file.decode("utf-8", "replace").replace("\\n", " ") for file in default_town().files.values()]
     assert find(texts) == ""
-    assert find([*texts, "Your hook holds ha-831."])
+    assert find([*texts, next(iter(load_runs(OverlapConfig())))])
 
 
 def test_a_build_names_the_scenario_that_a_window_overlaps(tmp_path: Path) -> None:
@@ -146,7 +162,10 @@ def test_a_build_names_the_scenario_that_a_window_overlaps(tmp_path: Path) -> No
         script.human(question)
         script.says(f"I read bead number {number} first and then begin to work on what it asks.", f"m{number}")
         script.save(tmp_path / "projects")
-    assert build(tmp_path) == 0
+    asked = {"id": "polecat-show-1", "messages": [{"role": "user", "content": "Your hook holds ha-831."}], "gold": []}
+    (prompts := tmp_path / "prompts").mkdir()
+    (prompts / "polecat.jsonl").write_text(json.dumps(asked) + "\n")
+    assert build(tmp_path, overlap={"prompts": str(prompts)}) == 0
     assert [row["conversations"][1]["value"] for row in rows(tmp_path)] == ["Your hook holds ha-12."]
     (drop,) = [drop for drop in lines(tmp_path, "drops.jsonl") if drop["stage"] == "overlap"]
     assert (drop["reason"], drop["detail"]) == ("overlaps a scenario", "polecat.jsonl:1 polecat-show-1")

@@ -26,7 +26,7 @@ MODEL_LIBRARIES = {"torch", "transformers", "peft", "lm_eval", "datasets", "axol
 # Loaded by the function that needs them, and by nothing that only starts.
 HEAVY = {
     *MODEL_LIBRARIES, "huggingface_hub", "kingfisher_sdk", "awkward", "hyperscan", "detect_secrets", "ray", "numpy",
-    "requests", "gigatoken", "rensa",
+    "requests", "gigatoken", "rensa", "rapidfuzz", "sacrebleu", "tree_sitter", "tree_sitter_bash", "tree_sitter_python",
 }  # fmt: skip
 
 
@@ -92,8 +92,8 @@ def said_by(command: str) -> tuple[str, set[str]]:
     return said, {name for name in loaded if not name.startswith("_")} - sys.stdlib_module_names
 
 
-# One checks, one prints, and one writes what Axolotl says: none has anything to choose.
-WITHOUT_OPTIONS = {"configs.validate", "eval.scenario", "configs.make_schema"}
+# One checks, two print, and one writes what Axolotl says: none has anything to choose.
+WITHOUT_OPTIONS = {"configs.validate", "configs.make_schema", "eval.scenario", "eval.domain_tasks"}
 WITH_OPTIONS = [name for name in commands(*ROOMS, "scripts") if name not in WITHOUT_OPTIONS]
 
 
@@ -125,7 +125,8 @@ def test_every_script_is_run_by_a_test(script: str) -> None:
     """By its path, or by the name that a test's helper puts behind scripts/; what Python imports, by its module."""
     module = f"scripts.{script.removesuffix('.py')}"
     texts = [path.read_text("utf-8") for path in (ROOT / "tests").glob("*.py") if path != Path(__file__)]
-    named = re.compile(rf"\b{re.escape(module)}\b" if not script.endswith(".sh") else rf"[\"/ ]{re.escape(script)}\b")
+    is_module = script.endswith(".py") or (ROOT / "scripts" / script / "__init__.py").exists()
+    named = re.compile(rf"\b{re.escape(module)}\b" if is_module else rf"[\"/ ]{re.escape(script)}\b")
     assert any(named.search(text) for text in texts)
 
 

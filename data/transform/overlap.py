@@ -7,25 +7,24 @@ send mayor/ -s ...` is every witness's, and only the end says of what. Hyperscan
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from data.config import ConfigError, OverlapConfig, repository_path
 from data.record import Assistant, Conversation, Drop, User, dropped
-from data.render import parse_calls
 from data.stage import Stage
 
 STAGE = "overlap"
 LEAST_WORDS = 5  # a shorter question (`Cycle 12: beat.`) stands in any town by chance
 
 _WORD = re.compile(r"\w+")
-_TAGGED = re.compile(r"<tool_(call|result)>.*?</tool_\1>", re.DOTALL)
+_DRAWN = re.compile(r"\{\{\w+\}\}")
 _PHRASE = 3  # words that are looked for first; the whole run is compared where they stand
 
 
@@ -33,17 +32,22 @@ class Reason(StrEnum):
     OVERLAP = "overlaps a scenario"
 
 
+class Call(msgspec.Struct, frozen=True):
+    arguments: dict[str, Any]
+
+
 class Turn(msgspec.Struct, frozen=True):
-    role: str
-    content: str
+    role: str = "assistant"
+    content: str = ""
+    calls: tuple[Call, ...] = ()
 
 
 class Scenario(msgspec.Struct, frozen=True):
-    """What of a scenario must not be trained: what the model is asked, and a right answer."""
+    """What of a scenario must not be trained: what the model is asked, and a right run."""
 
     id: str
     messages: tuple[Turn, ...]
-    gold: str
+    gold: tuple[Turn, ...]
 
 
 def overlap(config: OverlapConfig) -> Stage:
@@ -102,19 +106,25 @@ def _files(config: OverlapConfig) -> list[Path]:
 
 
 def runs_of(scenario: Scenario, size: int) -> Iterator[str]:
-    """The runs of a scenario: of its questions, its calls and its answers. Results are anybody's."""
-    for turn in (*scenario.messages, Turn("assistant", scenario.gold)):
-        said = _words(_TAGGED.sub(" ", turn.content))
-        if turn.role == "user" and LEAST_WORDS <= len(said) < size:
-            yield " ".join(said)
-        yield from (" ".join(said[at : at + size]) for at in range(len(said) - size + 1))
-        calls = _arguments(turn.content) if turn.role == "assistant" else ()
-        yield from (" ".join(words) for words in map(_words, calls) if len(words) >= size)
+    """The runs of a scenario: of its questions, its calls and its answers. Results are anybody's.
+
+    A value that is drawn anew for each sample (`{{bead}}`) ends a run: what is left around it is how anybody asks.
+    """
+    for turn in (*scenario.messages, *scenario.gold):
+        if turn.role == "tool":
+            continue
+        said = list(map(_words, _DRAWN.split(turn.content)))
+        if turn.role == "user" and len(said) == 1 and LEAST_WORDS <= len(said[0]) < size:
+            yield " ".join(said[0])
+        for words in said:
+            yield from (" ".join(words[at : at + size]) for at in range(len(words) - size + 1))
+        yield from (" ".join(words) for words in map(_words, _commands(turn)) if len(words) >= size)
 
 
-def _arguments(answer: str) -> Iterator[str]:
-    for call in parse_calls(answer):
-        yield from (value for value in json.loads(call.arguments).values() if isinstance(value, str))
+def _commands(turn: Turn) -> Iterator[str]:
+    """The parts of a turn's arguments between drawn values."""
+    values = (value for call in turn.calls for value in call.arguments.values() if isinstance(value, str))
+    return (part for value in values for part in _DRAWN.split(value))
 
 
 def _words(text: str) -> list[str]:

@@ -1,0 +1,1 @@
+"""role_bench for the lm-eval command line; see task.py."""
