@@ -75,6 +75,7 @@ class Evaluation(msgspec.Struct, frozen=True, tag="role_bench", tag_field="kind"
     model: str
     facts: dict[str, Any]
     summary: dict[str, Rate]
+    floor: dict[str, float]
     smoke: bool
 
     @property

@@ -36,7 +36,8 @@ class Episode:
         answer = parse(reply.text)
         results = () if answer.flags else tuple(self._world.answer(call) for call in answer.calls)
         costs = (reply.prompt_tokens, reply.new_tokens, reply.seconds)
-        self._steps.append(Step(reply.text, results, reply.truncated, *costs))
+        ran = {index: result.ran for index, result in enumerate(results) if result.ran is not None}
+        self._steps.append(Step(reply.text, tuple(result.text for result in results), reply.truncated, *costs, ran))
         self.open = bool(results) and not self._world.stopped and len(self._steps) < self.scenario.steps
 
     @property

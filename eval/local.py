@@ -30,15 +30,17 @@ class MarkedLM(HFLM):  # type: ignore[misc]
     seconds_each = 0.0
 
     def tok_decode(self, tokens: Any, skip_special_tokens: bool = False) -> str:
-        text: str = self.tokenizer.decode(tokens, skip_special_tokens=False)
         if isinstance(tokens, int):
-            return text
-        end = next((place for place, token in enumerate(tokens, start=1) if token in self.stop_ids), None)
-        return f"{MARK}{end or len(tokens)} {self.seconds_each:.6f} {int(end is None)}{MARK}{text}"
+            return str(self.tokenizer.decode(tokens, skip_special_tokens=False))
+        end = next((place for place, token in enumerate(tokens) if token in self.stop_ids), None)
+        text = self.tokenizer.decode(tokens[:end], skip_special_tokens=False)
+        used = len(tokens) if end is None else end + 1
+        return f"{MARK}{used} {self.seconds_each:.6f} {int(end is None)}{MARK}{text}"
 
     def _model_generate(self, context: Any, max_length: int, stop: list[str], **options: Any) -> Any:
+        """Ends at token ids: the class looks for stop words in the decoded text of every row, token by token."""
         started = time.perf_counter()
-        tokens = super()._model_generate(context, max_length, stop, **options)
+        tokens = super()._model_generate(context, max_length, [], eos_token_id=sorted(self.stop_ids), **options)
         self.seconds_each = (time.perf_counter() - started) / len(context)
         return tokens
 
@@ -52,8 +54,7 @@ class LocalModel:
         self._target = target
         self.lm = _load(target, settings)
         self.tokenizer = self.lm.tokenizer
-        self._stops = _stop_ids(self.lm)
-        self.lm.stop_ids = frozenset(self._stops)
+        self.lm.stop_ids = _stop_ids(self.lm)
         self.facts: dict[str, Any] = {
             "backend": "hf",
             "base_model": target.base_model,
@@ -98,7 +99,6 @@ class LocalModel:
         options = {
             "max_gen_toks": self._settings.max_new_tokens,
             "repetition_penalty": 1.0,
-            "until": [self.tokenizer.decode([token], skip_special_tokens=False) for token in self._stops],
             **(drawn if sampling.temperature else {"do_sample": False}),
         }
         requests = [Instance("generate_until", {}, (text, {**options}), index) for index, text in enumerate(texts)]
@@ -199,9 +199,9 @@ def _refuse_other_shapes(target: Target, config: dict[str, Any]) -> None:
         )
 
 
-def _stop_ids(lm: MarkedLM) -> list[int]:
+def _stop_ids(lm: MarkedLM) -> frozenset[int]:
     """Every token that ends an answer: the tokenizer's, and those of the model's generation config."""
     configured = getattr(lm.model.generation_config, "eos_token_id", None)
     several = configured if isinstance(configured, list) else [configured]
     ids = {lm.tokenizer.eos_token_id, lm.tokenizer.pad_token_id, *several}
-    return sorted(token for token in ids if token is not None)
+    return frozenset(token for token in ids if token is not None)

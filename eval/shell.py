@@ -30,7 +30,8 @@ class Place:
     """Where in a script a command stands.
 
     `certain` is false where the shell may skip it or only captures its output; `writes`: its output goes to a file;
-    `muted`: nobody sees its output; `piped`: its input is another command's output; `looped`: it may run often.
+    `muted`: nobody sees its output; `piped`: its input is another command's output; `looped`: it may run often;
+    `chained`: behind `&&`, so that it runs only where what stands before it does not fail.
     """
 
     certain: bool = True
@@ -38,6 +39,7 @@ class Place:
     muted: bool = False
     piped: bool = False
     looped: bool = False
+    chained: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,8 @@ def _list(node: "Node", place: Place, last: Place) -> Iterator[Command]:
     yield from before
     stops = _ends(left, before) or any(c.program in {"false", "test", "["} for c in before) or _holds_test(left)
     skippable = operator == "||" or (operator == "&&" and (stops or b"||" in (left.text or b"")))
-    yield from _walk(right, replace(last, certain=last.certain and not skippable))
+    behind = replace(last, certain=last.certain and not skippable, chained=last.chained or operator == "&&")
+    yield from _walk(right, behind)
 
 
 def _holds_test(node: "Node") -> bool:
@@ -191,6 +194,7 @@ def _inside(outer: Command, inner: Command) -> Command:
         muted=inner.muted or outer.muted,
         piped=inner.piped or outer.piped,
         looped=inner.looped or outer.looped,
+        chained=inner.chained or outer.chained,
         words=inner.words,
     )
 

@@ -1,12 +1,14 @@
 """The scripted world of a scenario: rules answer the model's calls, with a little state; nothing is executed.
 
 A Bash call is read as the simple commands that would surely run; each is answered by the first rule that fits, and
-what no rule answers is counted. Filters behind a pipe change nothing: the reader gets the whole reply.
-`World(simulator)` is one run of it; `answer(call)` is the text of the result.
+what no rule answers is counted. Behind `&&` nothing runs where a rule says that the command fails. Filters behind a
+pipe change nothing: the reader gets the whole reply. `World(simulator)` is one run of it; `answer(call)` is the result.
 """
 
+import shlex
+
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import msgspec
@@ -25,7 +27,8 @@ SAYS = frozenset({"echo", "printf"})
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Answers a call that fits `when` with `reply`, at most `times` times, where the state is as `if_state` says.
 
-    `set` changes the state; `stop` ends the run behind this result (a handoff, the end of a session).
+    `set` changes the state; `fails`: the command ends with an error; `stop` ends the run behind this result (a handoff,
+    the end of a session).
     """
 
     when: CallMatcher
@@ -33,7 +36,15 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     times: Annotated[int, msgspec.Meta(ge=1)] | None = None
     if_state: dict[str, State] = {}
     set: dict[str, State] = {}
+    fails: bool = False
     stop: bool = False
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What a call printed; `ran` is the script that really ran where a failing command kept a part of it from running."""
+
+    text: str
+    ran: str | None = None
 
 
 class Simulator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,21 +65,32 @@ class World:
         self.unanswered = 0
         self.stopped = False
 
-    def answer(self, call: Call) -> str:
+    def answer(self, call: Call) -> Result:
         """The result of one call, as the tool would print it."""
-        if (whole := self._apply(lambda rule: not rule.when.about_commands and matches(rule.when, call))) is not None:
-            return whole
+        whole = self._apply(lambda rule: not rule.when.about_commands and matches(rule.when, call))
+        if whole is not None:
+            return Result(whole.reply)
         script = call.arguments.get("command") if call.name == "Bash" else None
         if not isinstance(script, str):
-            return self._nobody()
-        said = [self._run(call, command) for command in shell.commands(script) if command.certain]
-        return "\n".join(text for text in said if text) if said else self._nobody()
+            return Result(self._nobody())
+        return self._run_script(call, shell.commands(script))
 
-    def _run(self, call: Call, command: shell.Command) -> str:
-        """What one command prints where the reader sees it."""
+    def _run_script(self, call: Call, commands: Sequence[shell.Command]) -> Result:
+        said, ran, failed = [], [], False
+        for command in (command for command in commands if command.certain):
+            if command.chained and failed:
+                continue
+            text, failed = self._run(call, command)
+            said.append(text)
+            ran.append(command)
+        text = "\n".join(text for text in said if text) if said else self._nobody()
+        return Result(text, script_of(ran) if len(ran) < len(commands) and is_plain(commands) else None)
+
+    def _run(self, call: Call, command: shell.Command) -> tuple[str, bool]:
+        """What one command prints where the reader sees it, and whether it fails."""
         found = self._apply(lambda rule: rule.when.about_commands and matches_command(rule.when, call, command))
-        said = self._without_rule(command) if found is None else found
-        return "" if command.muted else said
+        said = self._without_rule(command) if found is None else found.reply
+        return "" if command.muted else said, found is not None and found.fails
 
     def _without_rule(self, command: shell.Command) -> str:
         if command.program in SAYS:
@@ -76,19 +98,30 @@ class World:
         silent = command.program in SILENT or (command.piped and command.program in FILTERS)
         return "" if silent else self._nobody()
 
-    def _apply(self, fits: Callable[[Rule], bool]) -> str | None:
+    def _apply(self, fits: Callable[[Rule], bool]) -> Rule | None:
         for index, rule in enumerate(self._simulator.rules):
             open_still = rule.times is None or self._used[index] < rule.times
             if open_still and fits(rule) and _holds(rule.if_state, self.state):
                 self._used[index] += 1
                 self.state |= rule.set
                 self.stopped = self.stopped or rule.stop
-                return rule.reply
+                return rule
         return None
 
     def _nobody(self) -> str:
         self.unanswered += 1
         return self._simulator.otherwise
+
+
+def is_plain(commands: Sequence[shell.Command]) -> bool:
+    """Whether all of a script is sure to run in its order unless something fails: only then is a part of it the rest."""
+    return all(command.certain and not command.writes for command in commands)
+
+
+def script_of(commands: Sequence[shell.Command]) -> str:
+    """The commands as a script again."""
+    words = [(" | " if command.piped else "; ") + shlex.join(command.words) for command in commands]
+    return "".join(words)[2:]
 
 
 def _holds(wanted: dict[str, State], state: dict[str, State]) -> bool:

@@ -15,7 +15,8 @@ from eval.simulate import State
 class Step(msgspec.Struct, frozen=True):
     """One answer, the results of its calls in order, and what it cost.
 
-    `seconds` is the response time; tokens are None where the backend does not count them.
+    `seconds` is the response time; tokens are None where the backend does not count them. `ran` holds, by the number
+    of a Bash call, the script that really ran where a failing command kept a part of it from running.
     """
 
     answer: str
@@ -24,6 +25,7 @@ class Step(msgspec.Struct, frozen=True):
     prompt_tokens: int | None = None
     new_tokens: int | None = None
     seconds: float = 0.0
+    ran: dict[int, str] = {}
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -43,9 +45,11 @@ class Run(msgspec.Struct, frozen=True):
         return tuple(parse(step.answer) for step in self.steps)
 
     def calls(self) -> Iterator[tuple[int, Call]]:
-        """Every well-formed call with the number of its step, in the order in which they were issued."""
-        for number, answer in enumerate(self.answers):
-            yield from ((number, call) for call in answer.calls)
+        """Every well-formed call with the number of its step, in the order in which they were issued, as it ran."""
+        for number, (step, answer) in enumerate(zip(self.steps, self.answers, strict=True)):
+            for index, call in enumerate(answer.calls):
+                ran = step.ran.get(index)
+                yield number, call if ran is None else Call(call.name, call.arguments | {"command": ran})
 
 
 @functools.lru_cache(maxsize=4096)

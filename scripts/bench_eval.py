@@ -169,6 +169,7 @@ def instant_server() -> Iterator[tuple[str, list[int]]]:
         def _send(self, value: Any) -> None:
             raw = json.dumps(value).encode()
             self.send_response(200)
+            self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(raw)))
             self.end_headers()
             self.wfile.write(raw)
@@ -176,7 +177,10 @@ def instant_server() -> Iterator[tuple[str, list[int]]]:
         def log_message(self, format: str, *args: Any) -> None:
             """Nothing: the terminal belongs to the table."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Patient(ThreadingHTTPServer):
+        request_queue_size = 128  # with the usual 5, a ninth connection at once waits a second and more
+
+    server = Patient(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}", asked

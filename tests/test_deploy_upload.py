@@ -100,6 +100,7 @@ def evaluation(adapter: Path | None, passed: float = 0.9) -> dict[str, Any]:
         "model": "base" if adapter is None else str(adapter),
         "facts": facts,
         "summary": {"mayor": rate},
+        "floor": {"mayor": 0.1},
         "smoke": False,
         "episodes": [answer],
     }
@@ -326,7 +327,7 @@ def test_the_card_tells_base_recipe_counts_scores_and_limits_and_no_content(
     result = front["model-index"][0]["results"][0]
     assert (result["dataset"]["config"], result["metrics"][0]["value"]) == ("mayor", 90.0)
     text = card.decode()
-    assert "| mayor | 10 % [-10, 15] | 90 % [70, 95] | 10 |" in text
+    assert "| mayor | 10 % [-10, 15] | 90 % [70, 95] | 10 % | 10 |" in text
     assert "| mayor_train | 412 | 123,456 | 34,567 |" in text
     assert "8, 16, 0.05" in text and "q_proj, v_proj" in text and "0.250 at step 150" in text
     assert (
@@ -342,6 +343,8 @@ def test_scores_of_another_adapter_never_reach_the_card(here: Here, adapter: Pat
     stale = write_json(tmp_path / "stale.json", evaluation(adapter))
     (adapter / "adapter_model.safetensors").write_bytes(safetensors(seed=3))
     assert "is not about this adapter" in refused(here(adapter, *BASE, "--eval", str(stale)))
+    smoke = write_json(tmp_path / "smoke.json", evaluation(adapter) | {"smoke": True})
+    assert "is a smoke run, too small for a card" in refused(here(adapter, *BASE, "--eval", str(smoke)))
     base = write_json(tmp_path / "base.json", evaluation(None))
     assert "scores the base alone" in refused(here(adapter, *BASE, "--eval", str(base)))
     assert "cannot be read" in refused(here(adapter, *BASE, "--eval", str(tmp_path / "none.json")))

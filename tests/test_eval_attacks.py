@@ -234,3 +234,10 @@ def test_the_same_call_made_twice_is_changed_in_both_places() -> None:
     (changed,) = (attack for attack in battery(one) if attack.name == "call 1.1: another word 3")
     scripts = [call.arguments["command"] for raw in changed.answers for call in parse_answer(raw).calls]
     assert scripts == ["gt polecat list zzz", "gt polecat list zzz", "gt session restart quarry/ember"]
+
+
+def test_another_scenario_that_is_right_by_luck_is_no_attack() -> None:
+    twin = scenario(EPISODE | {"id": "witness-try-3", "gold": [*EPISODE["gold"][:2], {"content": "Ember runs again."}]})
+    others = scenario(EPISODE | {"id": "witness-try-4", "gold": EPISODE["gold"][1:]})
+    names = [attack.name for attack in attacks(scenario(), "", [twin, others]) if attack.name.startswith(POLICY)]
+    assert names == [f"{POLICY}witness-try-4"]

@@ -197,7 +197,7 @@ def test_base_and_adapter_are_scored_and_compared_from_the_command_line(
     assert one_sentence(role_bench, again) == 0
     assert without_times(read_results(tmp_path / "again")) == without_times(run)
     assert one_sentence(compare, [str(tmp_path / "first"), str(tmp_path / "second")]) == 2
-    assert "smoke" in capsys.readouterr().err
+    assert "smoke" in capsys.readouterr().out
 
 
 def with_room(models: Path, folder: Path, form: str) -> Path:

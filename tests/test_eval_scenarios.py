@@ -178,11 +178,15 @@ def test_all_faulty_lines_are_named_at_once(tmp_path: Path) -> None:
     assert [line.split(":")[1] for line in str(caught.value).splitlines()] == ["1", "3"]
 
 
-@pytest.mark.parametrize("tools", [None, "", "[]", '{"Bash": {}}', '{"Bash": {"parameters": {"type": "thing"}}}'])
-def test_tools_that_cannot_be_read_are_named(tmp_path: Path, tools: str | None) -> None:
+def test_a_folder_without_tools_has_the_shipped_ones(tmp_path: Path) -> None:
     (tmp_path / "mayor.jsonl").write_text(json.dumps(GOOD))
-    if tools is not None:
-        (tmp_path / TOOLS).write_text(tools)
+    assert load_scenarios("mayor", tmp_path).tools == load_tools()
+
+
+@pytest.mark.parametrize("tools", ["", "[]", '{"Bash": {}}', '{"Bash": {"parameters": {"type": "thing"}}}'])
+def test_tools_that_cannot_be_read_are_named(tmp_path: Path, tools: str) -> None:
+    (tmp_path / "mayor.jsonl").write_text(json.dumps(GOOD))
+    (tmp_path / TOOLS).write_text(tools)
     with pytest.raises(BadInput, match=r"tools\.json is no list of tools"):
         load_scenarios("mayor", tmp_path)
 

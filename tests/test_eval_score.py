@@ -122,6 +122,16 @@ def test_a_rule_may_end_the_run_without_last_words() -> None:
     assert score(item, bash("gt handoff")).passed
 
 
+def test_what_a_failing_command_kept_from_running_was_not_done() -> None:
+    rules = [rule("make test", "1 failed", fails=True), rule("git merge", "merged")]
+    red = {"steps": 3, "sim": {"rules": rules}}
+    expect = {"calls": [cmd("make test")], "forbid": [cmd("git merge")], "max_actions": 3}
+    item = scenario(expect, **red)
+    assert score(item, bash("make test && git merge x"), "It is red.").passed
+    for line in ("make test; git merge x", "make test | tail -3 && git merge x", "make test || git merge x"):
+        assert failed(score(item, bash(line), "It is red.")) == ["forbidden"], line
+
+
 def test_json_output_is_one_value_that_fits_the_schema() -> None:
     shape = {"type": "object", "properties": {"open": {"const": 3}}, "required": ["open"]}
     item = scenario({"json_output": shape})

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from eval.answer import Call
 from eval.attacks.making import Attack, written
 from eval.scenario import Scenario
 
@@ -9,11 +10,18 @@ POLICY = "gold of "
 
 
 def from_others(scenario: Scenario, mates: Sequence[Scenario]) -> Iterator[Attack]:
-    """One attack per mate; a mate with the scenario's own id is another sample of it (an answer learned by heart)."""
-    own = written(scenario.gold)
+    """One attack per mate; a mate with the scenario's own id is another sample of it (an answer learned by heart).
+
+    A mate that drew the same values and makes the same calls is right by luck, and no attack.
+    """
+    own, calls = written(scenario.gold), _calls(scenario, scenario.steps)
     for mate in mates:
         other = written(mate.gold)
-        if mate.id != scenario.id:
-            yield Attack(f"{POLICY}{mate.id}", other)
-        elif other != own:
+        if mate.id == scenario.id and other != own:
             yield Attack(f"{POLICY}another sample", other)
+        elif mate.id != scenario.id and not (calls and _calls(mate, scenario.steps) == calls):
+            yield Attack(f"{POLICY}{mate.id}", other)
+
+
+def _calls(scenario: Scenario, steps: int) -> list[Call]:
+    return [call for said in scenario.gold[:steps] for call in said.calls]
