@@ -99,8 +99,8 @@ $(VENV)/.train: $(VENV)/.light requirements-gpu.txt
 $(VENV)/.test: $(VENV)/.train
 	@$(PIP) --editable '.[dev]'
 ifdef CI
-	@test -x /usr/sbin/sshd && command -v rsync chromium >/dev/null || \
-		{ apt-get -qq update && apt-get -qq -y install openssh-server rsync chromium; } >/dev/null
+	@test -x /usr/sbin/sshd && command -v rsync chromium bwrap >/dev/null || \
+		{ apt-get -qq update && apt-get -qq -y install openssh-server rsync chromium bubblewrap; } >/dev/null
 endif
 	@touch $@
 

