@@ -80,6 +80,7 @@ def test_only_the_session_that_went_on_is_worked_on_again(town: Path, tmp_path: 
     assert again == build(town, tmp_path / "fresh")
 
 
+@pytest.mark.slow
 def test_a_session_that_is_gone_is_gone_from_the_rows(town: Path, tmp_path: Path, worked: list[str]) -> None:
     build(town, tmp_path / "out")
     next(town.rglob("*0003.jsonl")).unlink()

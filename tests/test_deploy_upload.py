@@ -252,6 +252,7 @@ def test_a_public_repository_is_refused_before_a_byte_goes_up(hub: HubDouble, ad
     assert not [request for request in hub.requests if not request.startswith("GET ")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

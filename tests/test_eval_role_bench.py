@@ -100,7 +100,7 @@ class Dies(Scripted):
         return super().reply(*args)
 
 
-@pytest.mark.parametrize("rounds", [1, 2, 4])
+@pytest.mark.parametrize("rounds", [1, 4])
 def test_an_interrupted_run_goes_on_and_gives_the_same_numbers(
     play: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], rounds: int
 ) -> None:
@@ -117,7 +117,7 @@ def test_an_interrupted_run_goes_on_and_gives_the_same_numbers(
     assert rest.batches == whole.batches[rounds:]
 
 
-@pytest.mark.parametrize("cut", [1, 30, 3000])
+@pytest.mark.parametrize("cut", [1, 3000])
 def test_a_round_that_was_written_in_part_is_asked_again(
     play: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: int
 ) -> None:

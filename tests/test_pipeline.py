@@ -30,6 +30,7 @@ def digests(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir() if path.is_file()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("limit", "workers"), [("30", "2"), pytest.param("1000", "3", marks=pytest.mark.slow)])
 def test_any_number_of_workers_gives_the_same_bytes(town: Path, tmp_path: Path, limit: str, workers: str) -> None:
     for number in ("1", workers):
@@ -111,6 +112,7 @@ def test_a_killed_build_leaves_the_old_dataset_and_no_half_file(
     assert digests(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_books_that_do_not_balance_stop_the_build(
     town: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -283,6 +283,7 @@ def test_a_full_disk_is_named_and_the_next_try_goes_on(town: Rig) -> None:
         subprocess.run(["umount", "-l", town.remote], check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [11, 12])
 def test_a_receiver_that_dies_without_a_word_is_no_empty_error(town: Rig, tmp_path: Path, code: int) -> None:
     tools = tmp_path / "bin"

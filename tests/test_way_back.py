@@ -40,6 +40,8 @@ def build(place: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (place / "out").glob("gastown_*.jsonl")}
 
 
+@pytest.mark.slow
+@pytest.mark.slow
 def test_a_deleted_transcript_gives_the_same_rows_and_an_explanation(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
