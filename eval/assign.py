@@ -66,17 +66,24 @@ def seen_before(first: Sequence[Place], second: Sequence[Place]) -> bool:
 
 
 def _match(slots: Sequence[int], fits: Sequence[Sequence[int]]) -> dict[int, int]:
-    """Maximum matching by augmenting paths: the requirement of each taken position."""
+    """Maximum matching by augmenting paths: the requirement of each taken position.
+
+    A free position is taken before one is taken away, so that equal requirements get the calls in their own order.
+    """
     holder: dict[int, int] = {}
 
     def place(slot: int, tried: set[int]) -> bool:
-        for position in fits[slots[slot]]:
-            if position in tried:
-                continue
-            tried.add(position)
-            if position not in holder or place(holder[position], tried):
-                holder[position] = slot
-                return True
+        positions = fits[slots[slot]]
+        free = next((position for position in positions if position not in holder), None)
+        if free is not None:
+            holder[free] = slot
+            return True
+        for position in positions:
+            if position not in tried:
+                tried.add(position)
+                if place(holder[position], tried):
+                    holder[position] = slot
+                    return True
         return False
 
     for slot in range(len(slots)):

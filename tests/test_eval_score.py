@@ -145,3 +145,15 @@ def test_json_output_is_one_value_that_fits_the_schema() -> None:
 def test_any_text_is_judged_and_none_of_these_passes(text: str) -> None:
     for item in (scenario(EXPECT, **EPISODE), scenario(QUIET), scenario({"json_output": {"type": "object"}})):
         assert not score(item, text).passed
+
+
+def test_equal_requirements_get_the_calls_in_their_own_order() -> None:
+    """Look, act, look again: the first look is the one before the act."""
+    expect = {
+        "calls": [cmd("gt list", id="before"), cmd("gt go", id="act"), cmd("gt list", id="after")],
+        "order": [["before", "act"], ["act", "after"]],
+        "seen": [["before", "act"], ["act", "after"]],
+    }
+    item = scenario(expect, steps=5, sim={"rules": [rule("gt list", "x"), rule("gt go", "y")]})
+    assert score(item, bash("gt list"), bash("gt go"), bash("gt list"), "It is done.").passed
+    assert not score(item, bash("gt list"), bash("gt list"), bash("gt go"), "It is done.").passed
