@@ -12,9 +12,18 @@ from typing import Annotated, Literal, NamedTuple
 
 from msgspec import Meta, Struct
 
-from eval.sandbox import HiddenTest, Sandbox
+from eval.sandbox import HiddenTest, Sandbox, TestResult
 
-__all__ = ["CodeChecks", "HiddenTest", "correctness_of", "extract_code", "structure_of"]
+__all__ = [
+    "CodeChecks",
+    "HiddenTest",
+    "correctness_of",
+    "extract_code",
+    "requirements_met",
+    "run_tests",
+    "share_of",
+    "structure_of",
+]
 
 # Longer than any answer of a model; what is longer is not read.
 MAX_CHARACTERS = 200_000
@@ -77,13 +86,32 @@ def structure_of(code: str, checks: CodeChecks) -> tuple[float, str]:
 
 def correctness_of(code: str, checks: CodeChecks, sandbox: Sandbox) -> tuple[float, str]:
     """Share in 0..1 of the hidden tests that pass, and the first thing that went wrong."""
+    return share_of(run_tests(code, checks, sandbox))
+
+
+def run_tests(code: str, checks: CodeChecks, sandbox: Sandbox) -> tuple[TestResult, ...]:
+    """The result of each hidden test, in order; code that is too long is not run."""
     if len(code) > MAX_CHARACTERS:
-        return 0.0, f"The code is longer than {MAX_CHARACTERS:,} characters and was not run."
-    results = sandbox.run(code, checks.tests)
+        says = f"The code is longer than {MAX_CHARACTERS:,} characters and was not run."
+        return tuple(TestResult(False, says) for _ in checks.tests)
+    return tuple(sandbox.run(code, checks.tests))
+
+
+def share_of(results: Sequence[TestResult]) -> tuple[float, str]:
+    """Share in 0..1 of the tests that passed, and the first thing that went wrong."""
     passed = sum(result.passed for result in results)
     summary = f"{passed} of {len(results)} hidden tests pass"
     first = next((result.says for result in results if not result.passed), None)
     return passed / len(results), f"{summary}." if first is None else f"{summary}; {first}"
+
+
+def requirements_met(checks: CodeChecks, results: Sequence[TestResult]) -> dict[int, bool]:
+    """Whether each requirement that tests are evidence of is met, by its number: all of its tests pass."""
+    met: dict[int, bool] = {}
+    for test, result in zip(checks.tests, results, strict=True):
+        for number in test.shows:
+            met[number] = met.get(number, True) and result.passed
+    return dict(sorted(met.items()))
 
 
 def _fenced(lines: Sequence[str]) -> Iterator[Block]:

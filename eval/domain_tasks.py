@@ -35,7 +35,10 @@ class Statement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Requirement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a complete answer does; without `says` it is there for a judge or a person, and not measured here."""
+    """What a complete answer does. In prose `says` measures it, in code the hidden tests that show it.
+
+    Without either it is there for a judge or a person.
+    """
 
     text: Text
     says: Says = ()
@@ -64,9 +67,18 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("give either facts (prose), or code")
         if self.wrong and not self.facts:
             raise ValueError("wrong statements belong to prose; code has its tests")
+        if self.code is not None:
+            self._check_code(self.code)
         names = [statement.id for statement in (*self.facts, *self.wrong)]
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"{min(twice)} names two facts or wrong statements; give one another id")
+
+    def _check_code(self, code: CodeChecks) -> None:
+        if any(requirement.says for requirement in self.requirements):
+            raise ValueError("a requirement of code has no says; name it in shows of the tests that prove it")
+        highest = max((number for test in code.tests for number in test.shows), default=0)
+        if highest > len(self.requirements):
+            raise ValueError(f"a test shows requirement {highest}, but there are {len(self.requirements)}")
 
 
 class TaskFile(msgspec.Struct, frozen=True):

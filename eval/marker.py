@@ -9,11 +9,11 @@ from typing import Literal
 
 import msgspec
 
-from eval.code_answers import CodeChecks, correctness_of, extract_code, structure_of
+from eval.code_answers import CodeChecks, extract_code, requirements_met, run_tests, share_of, structure_of
 from eval.domain_tasks import Task, TaskFile
 from eval.prose import Measured, completeness_of, coverage_of, structure_of_prose
 from eval.sandbox import Sandbox
-from eval.sentences import Passage, read_code, read_prose, visible
+from eval.sentences import read_prose, visible
 from eval.similarity import above_floor, code_floor, code_similarity, prose_floor, prose_similarity
 
 PartName = Literal["structure", "correctness", "similarity", "completeness"]
@@ -81,16 +81,16 @@ class Marker:
         if code is None:
             nothing = Measured(0.0, "no Python code in the answer")
             return {"structure": nothing, "correctness": nothing, "similarity": WITHHELD, "completeness": WITHHELD}
-        tested = Measured(*correctness_of(code, checks, self._sandbox))
+        results = run_tests(code, checks, self._sandbox)
+        tested = Measured(*share_of(results))
         form: dict[PartName, Measured] = {"structure": Measured(*structure_of(code, checks)), "correctness": tested}
         if not _enough(tested):
             return {**form, "similarity": WITHHELD, "completeness": WITHHELD}
         likeness = code_similarity(code, _code_of(task))
-        passage = Passage(read_prose(text, _known(task)).said + read_code(code).said)
         return {
             **form,
             "similarity": _above(likeness, self._floor(task), "syntax leaves"),
-            "completeness": completeness_of(passage, task.requirements),
+            "completeness": _completeness(task, requirements_met(checks, results)),
         }
 
     def _floor(self, task: Task) -> float | None:
@@ -113,6 +113,15 @@ class Marker:
 
 def _known(task: Task) -> tuple[str, ...]:
     return (task.prompt, *(requirement.text for requirement in task.requirements))
+
+
+def _completeness(task: Task, met: Mapping[int, bool]) -> Measured:
+    """Share of the requirements that the hidden tests show to be met."""
+    if not met:
+        return Measured(None, "no requirement can be measured")
+    missing = [f'"{task.requirements[number - 1].text}"' for number, holds in met.items() if not holds]
+    said = f"{len(met) - len(missing)} of {len(met)} requirements"
+    return Measured(1 - len(missing) / len(met), said + (f", missing {', '.join(missing)}" if missing else ""))
 
 
 def _code_of(task: Task) -> str:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from eval.domain_tasks import Requirement, Statement
-from eval.sentences import Passage, Sentence
-from eval.statements import denies, mentions, reports_a_belief, states
+from eval.sentences import Passage
+from eval.statements import denies, reports_a_belief, states
 
 # Measured on the gold answers: a good answer may have 60 % of a gold's words, and three times as many.
 ENOUGH_OF_GOLD, TOO_MUCH_OF_GOLD = 0.6, 3.0
@@ -60,16 +60,10 @@ def completeness_of(answer: Passage, requirements: Sequence[Requirement]) -> Mea
     if not measured:
         return Measured(None, "no requirement can be measured")
     places = [sentence for sentence in answer.real for _ in range(REQUIREMENTS_PER_SENTENCE)]
-    met = _assign([[i for i, s in enumerate(places) if _meets(s, requirement)] for requirement in measured])
+    met = _assign([[i for i, s in enumerate(places) if states(s.text, requirement.says)] for requirement in measured])
     missing = [f'"{item.text}"' for index, item in enumerate(measured) if index not in met]
     said = f"{len(met)} of {len(measured)} requirements" + (f", missing {', '.join(missing)}" if missing else "")
     return Measured(len(met) / len(measured), said)
-
-
-def _meets(sentence: Sentence, requirement: Requirement) -> bool:
-    # `not` is an operator in code, and denies nothing.
-    judge = mentions if sentence.is_code else states
-    return judge(sentence.text, requirement.says)
 
 
 def _counted(noun: str, items: Sequence[Statement], found: set[int]) -> str:

@@ -1,7 +1,7 @@
 """An answer as sentences: which of them are real, and in which sections they stand.
 
 A real sentence has seven words or more, the small words of English where they belong, is no question, says nothing that
-an earlier one said, and is not taken from the task. `read_prose(answer, known)` and `read_code(code)` return a Passage.
+an earlier one said, and is not taken from the task. `read_prose(answer, known)` returns a Passage.
 """
 
 import functools
@@ -35,7 +35,6 @@ THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
 END_OF_TURN = re.compile(r"<\|(?:im_end|im_start|endoftext|eot_id)\|>|</s>")
 FENCE = re.compile(r"^[ \t]*(```|~~~).*?(?:^[ \t]*\1[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
 ITEM = re.compile(r"^\s*(?:[-*+•]|\(?\d{1,2}[.)]|[a-z]\))\s+")
-WORD = re.compile(r"[^\W_]+")
 # "**Timing.** Give it early": a heading that runs into its text.
 RUN_IN = re.compile(r"^\*\*[^*]{1,60}(?:[.?!]\*\*|\*\*[.?!])\s+")
 HEADING = re.compile(r"^\s*(?:#{1,6}\s|\*\*[^*]+\*\*:?\s*$)|^[^.!?]{1,60}:\s*$")
@@ -45,12 +44,11 @@ END = re.compile(r"""(?<=[.!?])["')\]*_]*\s+(?=["'(\[*_]*[A-Z0-9$€£])""")
 
 @dataclass(frozen=True)
 class Sentence:
-    """One sentence or line of an answer, normalised (see eval.statements); `section` counts from 0."""
+    """One sentence of an answer, normalised (see eval.statements); `section` counts from 0."""
 
     text: str
     section: int
     real: bool
-    is_code: bool = False
 
     @property
     def words(self) -> int:
@@ -105,13 +103,6 @@ def read_prose(answer: str, known: tuple[str, ...] = ()) -> Passage:
                 said.append(Sentence(text, section, real))
                 under_heading = under_heading and not real
     return Passage(tuple(said), empty + under_heading)
-
-
-def read_code(code: str) -> Passage:
-    """The lines of a program without its comments, each a unit that may meet requirements."""
-    lines = (line if {'"', "'"} & set(line) else line.partition("#")[0] for line in code.splitlines())
-    texts = (" ".join(WORD.findall(line)).lower() for line in lines if not line.lstrip().startswith("#"))
-    return Passage(tuple(Sentence(text, 0, True, is_code=True) for text in texts if text))
 
 
 def is_real(text: str, sources: Sequence[str], earlier: Sequence[Sentence]) -> bool:

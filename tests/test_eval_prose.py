@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from eval.domain_tasks import Requirement, Statement, shipped_domains
 from eval.prose import completeness_of, coverage_of, structure_of_prose
-from eval.sentences import MIN_WORDS, read_code, read_prose, visible
+from eval.sentences import MIN_WORDS, read_prose, visible
 from eval.statements import compiled, normalise, reports_a_belief, states
 
 VOCABULARY = "the court of a contract is not binding offer to price and seller"
@@ -89,13 +89,6 @@ def test_sentences_are_found_in_paragraphs_lists_and_behind_abbreviations() -> N
 def test_thoughts_and_what_follows_the_turn_are_not_seen() -> None:
     assert visible("<think>secret</think>Hello<|im_end|>\nmore") == "Hello"
     assert visible("<think>never closed") == ""
-
-
-def test_comments_of_code_are_no_lines_of_it() -> None:
-    lines = read_code(
-        "# raise ValueError\ndef f(x):\n    raise ValueError('#')  # why\n    return x  # return y\n"
-    ).said
-    assert [line.text for line in lines] == ["def f x", "raise valueerror why", "return x"]
 
 
 NOTATION = {

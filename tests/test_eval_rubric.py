@@ -165,10 +165,11 @@ def test_weights_decide_what_a_part_is_worth() -> None:
     assert mark(two_facts, GOLD, other).total == pytest.approx((25 + 20 + 20) / 85)
 
 
-CODE = CodeChecks("python", ("double",), (HiddenTest("double(2)", 4), HiddenTest("double(-1)", -2)))
-CODE_TASK = Task(
-    "double", "x", "Double it.", (Requirement("Says so.", (("times two",),)),), "```python\n```", (), (), CODE
+CODE = CodeChecks(
+    "python", ("double",), (HiddenTest("double(2)", 4, shows=(1,)), HiddenTest("double(-1)", -2, shows=(1, 2)))
 )
+DOUBLES = (Requirement("It doubles."), Requirement("Also below zero."), Requirement("It is kind."))
+CODE_TASK = Task("double", "x", "Double it.", DOUBLES, "```python\n```", (), (), CODE)
 
 
 def own_sandbox(file: TaskFile) -> Sandbox | None:
@@ -187,6 +188,33 @@ def test_code_is_marked_by_its_hidden_tests(answer: str, correctness: float) -> 
     file = TaskFile("own", (CODE_TASK,), "")
     score = Marker(file, DEFAULT_WEIGHTS, own_sandbox(file)).mark(CODE_TASK, answer)
     assert score.part("correctness") == correctness
+
+
+def test_a_requirement_of_code_is_met_when_every_test_that_shows_it_passes() -> None:
+    file = TaskFile("own", (CODE_TASK,), "")
+    marker = Marker(file, DEFAULT_WEIGHTS, own_sandbox(file))
+    right = marker.mark(CODE_TASK, "```python\ndef double(x):\n    return 2 * x\n```")
+    assert right.part("completeness") == 1
+    positive = marker.mark(CODE_TASK, "```python\ndef double(x):\n    return 2 * abs(x)\n```")
+    assert positive.part("completeness") == 0
+    assert 'missing "It doubles.", "Also below zero."' in positive.explanation
+    wrong = marker.mark(CODE_TASK, "```python\ndef double(x):\n    return -2 if x < 0 else 5\n```")
+    assert wrong.part("completeness") == 0.5
+
+
+@pytest.mark.parametrize(
+    ("requirements", "shows", "said"),
+    [
+        ((Requirement("It doubles.", (("twice",),)),), (1,), "a requirement of code has no says"),
+        ((Requirement("It doubles."),), (2,), "a test shows requirement 2, but there are 1"),
+    ],
+)
+def test_requirements_of_code_are_shown_by_tests_that_name_them(
+    requirements: tuple[Requirement, ...], shows: tuple[int, ...], said: str
+) -> None:
+    code = CodeChecks("python", ("double",), (HiddenTest("double(2)", 4, shows=shows),))
+    with pytest.raises(ValueError, match=said):
+        Task("double", "x", "Double it.", requirements, "x", (), (), code)
 
 
 def test_code_is_not_marked_without_a_sandbox() -> None:

@@ -17,11 +17,15 @@ SHOWN = 80
 
 
 class HiddenTest(Struct, frozen=True, forbid_unknown_fields=True):
-    """One call of an answer: an expression over its names, and the JSON value or the exception that is right."""
+    """One call of an answer: an expression over its names, and the JSON value or the exception that is right.
+
+    `shows` numbers the requirements of the task, from 1, of which this test is evidence.
+    """
 
     call: Annotated[str, Meta(min_length=1)]
     expect: Any = UNSET
     raises: str | None = None
+    shows: tuple[Annotated[int, Meta(ge=1)], ...] = ()
 
     def __post_init__(self) -> None:
         if (self.expect is UNSET) == (self.raises is None):
