@@ -5,7 +5,7 @@ import random
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from scripts.tiny_base.__main__ import main
@@ -83,6 +83,8 @@ def test_new_digits_stand_where_digits_stood(text: str, seed: int) -> None:
 
 
 @given(argument=st.text(max_size=40))
+@example(argument="</tool_call>")
+@example(argument="<tool_call>\n</tool_call>")
 def test_a_call_is_read_back_as_the_words_in_it(argument: str) -> None:
     tagged = call("Bash", "command", argument)
     assert json.loads(tagged.split("\n")[1]) == {"name": "Bash", "arguments": {"command": argument}}

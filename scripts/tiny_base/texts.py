@@ -15,7 +15,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-TAGGED: Final = re.compile(r"<tool_(?:call|result)>.*?</tool_(?:call|result)>", re.DOTALL)
+# The tags stand alone on their lines; the same words in an argument do not.
+TAGGED: Final = re.compile(r"<tool_(call|result)>\n.*?\n</tool_\1>", re.DOTALL)
 
 
 @dataclass(frozen=True)
