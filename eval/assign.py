@@ -11,6 +11,7 @@ from eval import shell
 from eval.answer import Call
 from eval.expect import Wanted
 from eval.matchers import CallMatcher, matches, matches_command
+from eval.pairing import most_pairs
 
 Place = tuple[int, int]
 """Position in the run and number of the step of one call or command."""
@@ -45,7 +46,7 @@ def assign(wanted: Sequence[Wanted], calls: Sequence[tuple[int, Call]]) -> dict[
     found = list(units(calls))
     fits = [[position for position, unit in enumerate(found) if unit.serves(want)] for want in wanted]
     slots = [index for index, want in enumerate(wanted) for _ in range(want.min)]
-    owner = _match(slots, fits)
+    owner = {place: slots[slot] for place, slot in most_pairs([fits[index] for index in slots]).items()}
     for index, positions in enumerate(fits):
         for position in positions:
             owner.setdefault(position, index)
@@ -63,29 +64,3 @@ def before(first: Sequence[Place], second: Sequence[Place]) -> bool:
 def seen_before(first: Sequence[Place], second: Sequence[Place]) -> bool:
     """Whether the result of a first call was seen (in an earlier step) before any second one was issued."""
     return bool(first and second) and first[0][1] < second[0][1]
-
-
-def _match(slots: Sequence[int], fits: Sequence[Sequence[int]]) -> dict[int, int]:
-    """Maximum matching by augmenting paths: the requirement of each taken position.
-
-    A free position is taken before one is taken away, so that equal requirements get the calls in their own order.
-    """
-    holder: dict[int, int] = {}
-
-    def place(slot: int, tried: set[int]) -> bool:
-        positions = fits[slots[slot]]
-        free = next((position for position in positions if position not in holder), None)
-        if free is not None:
-            holder[free] = slot
-            return True
-        for position in positions:
-            if position not in tried:
-                tried.add(position)
-                if place(holder[position], tried):
-                    holder[position] = slot
-                    return True
-        return False
-
-    for slot in range(len(slots)):
-        place(slot, set())
-    return {position: slots[slot] for position, slot in holder.items()}

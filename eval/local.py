@@ -17,7 +17,7 @@ from transformers import AutoConfig, AutoTokenizer
 from eval.chat import render_chat
 from eval.errors import BadInput, sha256
 from eval.models import Prompt, Reply, Sampling, Settings, quiet_libraries
-from eval.targets import WEIGHTS, Adapter, Target, shape_fault, tensor_shapes
+from eval.targets import Adapter, Target, refuse_other_shapes
 
 PROBES = ("Say what you would do next.", "gt hook", "The queue is empty and the branch is merged.")
 MARK = "\x00"
@@ -168,7 +168,7 @@ def _load(target: Target, settings: Settings) -> MarkedLM:
     cuda = torch.cuda.is_available()
     try:
         config = AutoConfig.from_pretrained(target.base_model)
-        _refuse_other_shapes(target, config.to_dict())
+        refuse_other_shapes(target, config.to_dict())
         source = str(target.adapter.folder) if target.adapter and target.adapter.has_tokenizer else target.base_model
         tokenizer = AutoTokenizer.from_pretrained(source)
         if not tokenizer.chat_template:
@@ -187,16 +187,6 @@ def _load(target: Target, settings: Settings) -> MarkedLM:
             f"{target.label} on {target.base_model} cannot be loaded ({reason}); "
             "give a model folder or a reachable hub name with --base-model."
         ) from None
-
-
-def _refuse_other_shapes(target: Target, config: dict[str, Any]) -> None:
-    if target.adapter is None:
-        return
-    fault = shape_fault(tensor_shapes(target.adapter.folder / WEIGHTS), config)
-    if fault is not None:
-        raise BadInput(
-            f"{target.adapter.folder} does not fit {target.base_model}: {fault}; give its own base with --base-model."
-        )
 
 
 def _stop_ids(lm: MarkedLM) -> frozenset[int]:

@@ -2,15 +2,16 @@
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
 from eval.config import DEFAULT
-from eval.models import Settings
+from eval.models import Backend, Settings
 
 DEFAULTS = Settings()
 
 
 def model_options(command: str, description: str | None, out: str = "results file") -> argparse.ArgumentParser:
-    """A parser with --model, --base-model, --config, --max-new-tokens, --batch-size and --out."""
+    """A parser with --model, --base-model, --config, --backend, --max-new-tokens, --batch-size and --out."""
     parser = argparse.ArgumentParser(
         prog=f"python -m {command}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -19,6 +20,7 @@ def model_options(command: str, description: str | None, out: str = "results fil
     parser.add_argument("--config", type=Path, default=DEFAULT, help=f"default {DEFAULT}")
     parser.add_argument("--max-new-tokens", type=positive, default=DEFAULTS.max_new_tokens)
     parser.add_argument("--batch-size", type=positive, default=DEFAULTS.batch_size)
+    parser.add_argument("--backend", choices=get_args(Backend), default="hf", help="what runs a local model")
     parser.add_argument("--out", type=Path, required=True, help=out)
     return parser
 

@@ -1,6 +1,7 @@
-"""The best one-to-one pairing of two short lists: the Hungarian method, exact, without scipy.
+"""The best one-to-one pairing of two short lists, exact, without scipy.
 
-`best_pairs(scores)` gets the worth of each pair as a matrix and returns the pairs whose sum is largest.
+`best_pairs(scores)` gets the worth of each pair as a matrix and returns the pairs whose sum is largest (the Hungarian
+method); `most_pairs(fits)` knows only which pairs fit, and makes as many as can be made.
 """
 
 from collections.abc import Sequence
@@ -57,3 +58,29 @@ def _add_row(costs: "np.ndarray", owner: "np.ndarray", potentials: "tuple[np.nda
         previous = int(came_from[column])
         owner[column] = owner[previous] if previous >= 0 else row
         column = previous
+
+
+def most_pairs(fits: Sequence[Sequence[int]]) -> dict[int, int]:
+    """Which item holds each taken place, where `fits` lists for each item the places that fit it.
+
+    A maximum matching by augmenting paths. A free place is taken before one is taken away, so that equal items get the
+    places in their own order.
+    """
+    holder: dict[int, int] = {}
+
+    def settle(item: int, tried: set[int]) -> bool:
+        free = next((place for place in fits[item] if place not in holder), None)
+        if free is not None:
+            holder[free] = item
+            return True
+        for place in fits[item]:
+            if place not in tried:
+                tried.add(place)
+                if settle(holder[place], tried):
+                    holder[place] = item
+                    return True
+        return False
+
+    for item in range(len(fits)):
+        settle(item, set())
+    return holder

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from eval.domain_tasks import Requirement, Statement
+from eval.pairing import most_pairs
 from eval.sentences import Passage
 from eval.statements import denies, reports_a_belief, states
 
@@ -41,7 +42,7 @@ def coverage_of(answer: Passage, facts: Sequence[Statement], wrong: Sequence[Sta
 
     Wrong are the authored wrong statements, in any sentence, and facts that are only denied.
     """
-    stated = _assign([[i for i, s in enumerate(answer.real) if states(s.text, fact.says)] for fact in facts])
+    stated = _served([[i for i, s in enumerate(answer.real) if states(s.text, fact.says)] for fact in facts])
     said = [sentence.text for sentence in answer.said if not reports_a_belief(sentence.text)]
     errors = [error.id for error in wrong if any(states(text, error.says) for text in said)]
     denied = [
@@ -60,7 +61,7 @@ def completeness_of(answer: Passage, requirements: Sequence[Requirement]) -> Mea
     if not measured:
         return Measured(None, "no requirement can be measured")
     places = [sentence for sentence in answer.real for _ in range(REQUIREMENTS_PER_SENTENCE)]
-    met = _assign([[i for i, s in enumerate(places) if states(s.text, requirement.says)] for requirement in measured])
+    met = _served([[i for i, s in enumerate(places) if states(s.text, requirement.says)] for requirement in measured])
     missing = [f'"{item.text}"' for index, item in enumerate(measured) if index not in met]
     said = f"{len(met)} of {len(measured)} requirements" + (f", missing {', '.join(missing)}" if missing else "")
     return Measured(len(met) / len(measured), said)
@@ -71,17 +72,6 @@ def _counted(noun: str, items: Sequence[Statement], found: set[int]) -> str:
     return f"{len(found)} of {len(items)} {noun}" + (f", missing {', '.join(missing)}" if missing else "")
 
 
-def _assign(fits: Sequence[Sequence[int]]) -> set[int]:
-    """The items that a maximum matching serves, where each item lists the places that fit it."""
-    holder: dict[int, int] = {}
-
-    def place(item: int, tried: set[int]) -> bool:
-        for spot in fits[item]:
-            if spot not in tried:
-                tried.add(spot)
-                if spot not in holder or place(holder[spot], tried):
-                    holder[spot] = item
-                    return True
-        return False
-
-    return {item for item in range(len(fits)) if place(item, set())}
+def _served(fits: Sequence[Sequence[int]]) -> set[int]:
+    """The items that get a place of their own, where each item lists the places that fit it."""
+    return set(most_pairs(fits).values())

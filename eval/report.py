@@ -14,8 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from eval.costs import costs_of
-from eval.gate import Decision, Outcome, decide, points
-from eval.paired import Comparison, compare_runs
+from eval.gate import Decision, Outcome, points
+from eval.paired import Comparison
 from eval.printable import one_line
 from eval.results import Episode, RoleBench, by_role, clean, families, partials, scores
 from eval.statistics import rate_interval
@@ -67,14 +67,6 @@ def print_run(run: RoleBench, console: Console) -> None:
     for line in _run_lines(run):
         console.print(line, markup=False)
     _print_failures(run.episodes, console)
-
-
-def print_comparison(
-    base: RoleBench, adapter: RoleBench, console: Console, margin: float = 0.05, tried: int = 1
-) -> None:
-    """The numbers of both runs per role, the paired difference, and what the gate decides."""
-    comparison = compare_runs(base, adapter)
-    print_tables(comparison, decide(comparison, margin, tried), console)
 
 
 def print_tables(comparison: Comparison, decision: Decision, console: Console) -> None:

@@ -19,7 +19,7 @@ from eval.contamination import contaminated
 from eval.episode import NO_CALL_LEFT, play, rehearse
 from eval.errors import BadInput, one_sentence, sha256, writable, write_json
 from eval.journal import Journal
-from eval.models import Backend, Model, Prompt, Reply, Sampling, Settings, open_model, versions
+from eval.models import Model, Prompt, Reply, Sampling, Settings, open_model, versions
 from eval.options import model_options, positive
 from eval.render import Form, render_prompt
 from eval.report import make_console, print_run
@@ -205,7 +205,6 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--temperature", type=float, help="default 0 (greedy) for one sample, 0.7 for several")
     parser.add_argument("--seed", type=int, default=Settings().seed, help="for variables and sampling")
     parser.add_argument("--smoke", action="store_true", help=f"{SMOKE_SCENARIOS} scenarios a role, for no claim at all")
-    parser.add_argument("--backend", choices=get_args(Backend), default="hf", help="what runs a local model")
     parser.add_argument(
         "--tool-format", choices=get_args(Form), help="form of calls and results; default: the config's"
     )

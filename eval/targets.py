@@ -104,6 +104,17 @@ def shape_fault(shapes: Mapping[str, tuple[int, ...]], config: Mapping[str, Any]
     return None
 
 
+def refuse_other_shapes(target: Target, config: Mapping[str, Any]) -> None:
+    """Raises BadInput where the target's adapter cannot belong to a base with this config; fine without an adapter."""
+    if target.adapter is None:
+        return
+    fault = shape_fault(tensor_shapes(target.adapter.folder / WEIGHTS), config)
+    if fault is not None:
+        raise BadInput(
+            f"{target.adapter.folder} does not fit {target.base_model}: {fault}; give its own base with --base-model."
+        )
+
+
 def same_model(one: str, other: str) -> bool:
     """Whether two names or paths mean the same base model."""
     return one.rstrip("/") == other.rstrip("/") or Path(one).resolve() == Path(other).resolve()

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 
@@ -21,7 +21,7 @@ from eval.config import load_config
 from eval.errors import BadInput, one_sentence, writable, write_json
 from eval.heldout import Question, Row, fit, questions, read_rows
 from eval.loss import Losses, NoLoss, TurnLoss, measure_losses
-from eval.models import Backend, Model, Reply, Sampling, Settings, open_model, quiet_libraries, versions
+from eval.models import Model, Reply, Sampling, Settings, open_model, quiet_libraries, versions
 from eval.next_action import score_turn
 from eval.next_report import print_run
 from eval.next_results import Given, Summary, ToolUse, Training, Turn, add_losses, compare_sides, summarize
@@ -187,7 +187,6 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="held-out rows, output/datasets/ROLE_test.jsonl")
     parser.add_argument("--train", type=Path, help="rows that the floors learn from; default ROLE_train.jsonl beside")
     parser.add_argument("--limit", type=positive, help="only the first N replies")
-    parser.add_argument("--backend", choices=get_args(Backend), default="hf", help="what runs a local model")
     return parser.parse_args(argv)
 
 

@@ -17,7 +17,7 @@ from transformers import AutoConfig
 from eval.errors import BadInput, sha256
 from eval.local import MARK, PROBES, LocalModel
 from eval.models import Sampling, Settings, quiet_libraries
-from eval.targets import CONFIG, WEIGHTS, Adapter, Target, shape_fault, tensor_shapes
+from eval.targets import CONFIG, Adapter, Target, refuse_other_shapes
 
 try:
     from lm_eval.models.vllm_causallms import VLLM
@@ -114,7 +114,7 @@ def _load(target: Target, settings: Settings) -> MarkedVLLM:
     try:
         lora = _lora_options(adapter) if adapter else {}
         if adapter:
-            _refuse_other_shapes(target, adapter, AutoConfig.from_pretrained(target.base_model).to_dict())
+            refuse_other_shapes(target, AutoConfig.from_pretrained(target.base_model).to_dict())
         return MarkedVLLM(
             pretrained=target.base_model,
             tokenizer=str(adapter.folder) if adapter and adapter.has_tokenizer else None,
@@ -145,13 +145,6 @@ def _lora_options(adapter: Adapter) -> dict[str, Any]:
             f"{adapter.folder} has rank {largest}, vllm takes {RANKS[-1]} at most; leave out --backend vllm."
         )
     return {"lora_local_path": str(adapter.folder), "max_lora_rank": rank}
-
-
-def _refuse_other_shapes(target: Target, adapter: Adapter, config: dict[str, Any]) -> None:
-    if (fault := shape_fault(tensor_shapes(adapter.folder / WEIGHTS), config)) is not None:
-        raise BadInput(
-            f"{adapter.folder} does not fit {target.base_model}: {fault}; give its own base with --base-model."
-        )
 
 
 def _distance(one: Sequence[float], other: Sequence[float]) -> float:

@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import pytest
+
 COMMANDS = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE = 30  # seconds until something that should come is given up
 
@@ -33,6 +35,15 @@ FLAGS = (
 )
 
 KEY_CODES = {"ArrowRight": 39, "ArrowDown": 40}
+
+
+def needed_chromium() -> str:
+    """The command of a Chromium; without one the test is skipped, but not in CI."""
+    command = find_chromium()
+    if command is None and "CI" not in os.environ:
+        pytest.skip("no Chromium on this machine: `apt-get install chromium` runs the tests of pages")
+    assert command, "CI needs Chromium: apt-get install chromium"
+    return command
 
 
 def find_chromium() -> str | None:

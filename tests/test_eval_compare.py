@@ -11,9 +11,10 @@ from rich.console import Console
 from eval.compare import compare, refuse_unequal
 from eval.costs import costs_of
 from eval.errors import BadInput, one_sentence
+from eval.gate import decide
 from eval.paired import compare_runs
 from eval.printable import one_line, printable
-from eval.report import print_comparison, print_run
+from eval.report import print_run, print_tables
 from eval.results import RoleBench
 from tests.eval_results import (
     FACTS,
@@ -32,9 +33,10 @@ ROLES = ("mayor", "deacon", "witness", "refinery", "polecat", "crew")
 CODES = {"passed": (none, every, 0), "regression": (every, none, 1), "inconclusive": (one_in(2), one_in(3), 3)}
 
 
-def shown(base: RoleBench, adapter: RoleBench, width: int = 80, **options: Any) -> str:
+def shown(base: RoleBench, adapter: RoleBench, width: int = 80, margin: float = 0.05, tried: int = 1) -> str:
     console = Console(file=io.StringIO(), width=width)
-    print_comparison(base, adapter, console, **options)
+    comparison = compare_runs(base, adapter)
+    print_tables(comparison, decide(comparison, margin, tried), console)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from eval.paired import compare_runs
 from eval.results import RoleBench
 from eval.statistics import Rate
 from eval.wording import change, percent
-from tests.chromium import Chromium, find_chromium
+from tests.chromium import Chromium, needed_chromium
 from tests.eval_results import contaminated, every, make_episode, make_pair, make_run, one_in
 
 MARKUP = "</script><img src=x onerror='window.hacked = 1'><!-- <script>window.hacked = 2</script>"
@@ -123,11 +122,7 @@ def test_a_comparison_without_clean_scenarios_still_has_a_page() -> None:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    command = find_chromium()
-    if command is None and "CI" not in os.environ:
-        pytest.skip("no Chromium on this machine: `apt-get install chromium` runs the tests of the page")
-    assert command, "CI needs Chromium: apt-get install chromium"
-    with Chromium(command, tmp_path_factory.mktemp("profile")) as opened:
+    with Chromium(needed_chromium(), tmp_path_factory.mktemp("profile")) as opened:
         yield opened
 
 

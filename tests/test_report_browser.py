@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 
 from data.transform.chunker import LEFT_OUT
 from data.validate.report import build_report
-from tests.chromium import Chromium, find_chromium
+from tests.chromium import Chromium, needed_chromium
 from tests.dataset_rows import CALL, RESULT, Row, make_row, turn, write_build
 
 pytestmark = pytest.mark.slow
@@ -22,11 +21,7 @@ MANY = 2000
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    command = find_chromium()
-    if command is None and "CI" not in os.environ:
-        pytest.skip("no Chromium on this machine: `apt-get install chromium` runs the tests of the report page")
-    assert command, "CI needs Chromium: apt-get install chromium"
-    with Chromium(command, tmp_path_factory.mktemp("profile")) as opened:
+    with Chromium(needed_chromium(), tmp_path_factory.mktemp("profile")) as opened:
         yield opened
 
 
