@@ -2,7 +2,7 @@
 
 Axolotl's cache of prepared data does not look at the rows, so an edited file trains the old ones. Its `seed` does not
 reach the random half of a new adapter, so two equal runs differ from their first step. And it exits 0 without a word
-on how training ended; the state that this writes is what configs/check_run.py judges.
+on how training ended; the state that this writes is what configs/runs/check.py judges.
 """
 
 import re

@@ -36,7 +36,7 @@ run() {
 }
 
 run "$python" -m configs.resolve "$role" --root "$root" "${resolve_args[@]}"
-run "$python" -m configs.start_run "$config"
+run "$python" -m configs.runs.start "$config"
 # Its own launcher leaves the real trainer running when it is killed.
 run axolotl train "$config" --launcher python || die "axolotl stopped with exit code $?; see $checkpoints/debug.log"
-run "$python" -m configs.check_run "$checkpoints" --adapter "$adapter"
+run "$python" -m configs.runs.check "$checkpoints" --adapter "$adapter"

@@ -43,7 +43,7 @@ def hub() -> Iterator[HubDouble]:
 
 @pytest.fixture
 def adapter(tmp_path: Path) -> Path:
-    """A folder as configs.check_run leaves it, plus what Axolotl would leave beside it."""
+    """A folder as configs.runs.check leaves it, plus what Axolotl would leave beside it."""
     folder = tmp_path / "mayor"
     folder.mkdir()
     write_json(folder / "adapter_config.json", adapter_config("output/smoke/base"))

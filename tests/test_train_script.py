@@ -25,8 +25,8 @@ def test_a_dry_run_prints_the_four_steps_and_does_none(tmp_path: Path) -> None:
     said = train("mayor", "--with", "smoke", "--root", str(tmp_path), "--dry-run").stdout.splitlines()
     assert [line.partition(" ")[2] for line in said if " -m " in line] == [
         f"-m configs.resolve mayor --root {tmp_path} --with smoke",
-        f"-m configs.start_run {tmp_path}/configs/mayor.yml",
-        f"-m configs.check_run {tmp_path}/checkpoints/mayor --adapter {tmp_path}/adapters/mayor",
+        f"-m configs.runs.start {tmp_path}/configs/mayor.yml",
+        f"-m configs.runs.check {tmp_path}/checkpoints/mayor --adapter {tmp_path}/adapters/mayor",
     ]
     assert f"axolotl train {tmp_path}/configs/mayor.yml --launcher python" in said
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Did the training really happen? `python -m configs.check_run output/checkpoints/mayor --adapter
+"""Did the training really happen? `python -m configs.runs.check output/checkpoints/mayor --adapter
 output/adapters/mayor`.
 
 On success the adapter's files go to the adapter folder in one move, with run.json: the recipe, the hashes
@@ -20,8 +20,8 @@ from typing import Any, Final
 
 import yaml
 
-from configs.outcome import Failure, Outcome, judge
-from configs.start_run import START_FILE
+from configs.runs.outcome import Failure, Outcome, judge
+from configs.runs.start import START_FILE
 
 REQUIRED: Final = ("adapter_config.json", "adapter_model.safetensors")
 TOKENIZER: Final = (
@@ -46,14 +46,14 @@ PACKAGES: Final = (
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m configs.check_run", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m configs.runs.check", description=__doc__.splitlines()[0])
     parser.add_argument("checkpoints", type=Path, help="Axolotl's output_dir")
     parser.add_argument("--adapter", type=Path, required=True, help="where the finished adapter goes")
     options = parser.parse_args(arguments)
     try:
         outcome = check(options.checkpoints, options.adapter)
     except (OSError, ValueError) as error:
-        print(f"check_run: {error}", file=sys.stderr)
+        print(f"check: {error}", file=sys.stderr)
         return 1
     if isinstance(outcome, Failure):
         print(f"{options.checkpoints}: {outcome}. See {options.checkpoints / 'debug.log'}.", file=sys.stderr)
@@ -85,7 +85,7 @@ def check(checkpoints: Path, adapter: Path) -> Outcome | Failure:
 
 
 def read_start(checkpoints: Path) -> dict[str, Any]:
-    """What configs/start_run.py noted before the training began."""
+    """What configs/runs/start.py noted before the training began."""
     file = checkpoints / START_FILE
     try:
         start: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))

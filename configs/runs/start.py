@@ -1,6 +1,6 @@
 """Before a training starts: is everything there, and may an earlier run of this folder be resumed?
 
-`python -m configs.start_run output/configs/mayor.yml` checks Axolotl, GPU and rows, and makes the output
+`python -m configs.runs.start output/configs/mayor.yml` checks Axolotl, GPU and rows, and makes the output
 folder fit: the same recipe on the same rows resumes from its last whole checkpoint; another one moves the
 old folder aside.
 """
@@ -25,7 +25,7 @@ WHOLE_CHECKPOINT: Final = ("trainer_state.json", "adapter_model.safetensors", "o
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m configs.start_run", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m configs.runs.start", description=__doc__.splitlines()[0])
     parser.add_argument("config", type=Path, help="a file that configs.resolve wrote")
     options = parser.parse_args(arguments)
     try:

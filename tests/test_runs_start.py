@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from configs import start_run
+from configs.runs import start
 from configs.combine import combine
-from configs.start_run import START_FILE, WHOLE_CHECKPOINT, gpu_keys, main, obstacles, prepare
+from configs.runs.start import START_FILE, WHOLE_CHECKPOINT, gpu_keys, main, obstacles, prepare
 
 ROW = json.dumps({"conversations": [], "metadata": {"tokens": 10, "trained_tokens": 4}}) + "\n"
 
@@ -71,14 +71,14 @@ def test_another_recipe_never_continues_an_old_run(recipe: tuple[Path, dict[str,
 def test_the_start_is_noted_with_the_recipe_and_the_rows(recipe: tuple[Path, dict[str, Any]]) -> None:
     file, config = recipe
     prepare(file, config)
-    start = json.loads((Path(config["output_dir"]) / START_FILE).read_text(encoding="utf-8"))
-    assert start["config"] == file.read_text(encoding="utf-8")
-    assert start["data"][0]["rows"] == 1
-    assert start["data"][0]["tokens"] == 10
+    noted = json.loads((Path(config["output_dir"]) / START_FILE).read_text(encoding="utf-8"))
+    assert noted["config"] == file.read_text(encoding="utf-8")
+    assert noted["data"][0]["rows"] == 1
+    assert noted["data"][0]["tokens"] == 10
 
 
 def test_every_obstacle_is_named_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(start_run, "find_spec", lambda name: None)
+    monkeypatch.setattr(start, "find_spec", lambda name: None)
     config = {"base_model": str(tmp_path / "base"), "datasets": [{"path": str(tmp_path / "rows.jsonl")}]}
     rows, base, axolotl = obstacles(config)
     assert rows.endswith("rows.jsonl: no such file. Run `make all`, then resolve the recipe again.")
@@ -89,8 +89,8 @@ def test_every_obstacle_is_named_at_once(monkeypatch: pytest.MonkeyPatch, tmp_pa
 def test_without_a_gpu_the_real_recipe_says_what_to_do(
     monkeypatch: pytest.MonkeyPatch, recipe: tuple[Path, dict[str, Any]]
 ) -> None:
-    monkeypatch.setattr(start_run, "find_spec", lambda name: name)
-    monkeypatch.setattr(start_run, "has_gpu", lambda: False)
+    monkeypatch.setattr(start, "find_spec", lambda name: name)
+    monkeypatch.setattr(start, "has_gpu", lambda: False)
     config = {**combine("mayor"), "datasets": recipe[1]["datasets"], "test_datasets": []}
     (sentence,) = obstacles(config)
     assert sentence.startswith("This machine has no CUDA GPU, which load_in_4bit: true, bf16: auto, ")

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from configs.check_run import main
-from configs.start_run import START_FILE
+from configs.runs.check import main
+from configs.runs.start import START_FILE
 from tests.test_train_outcome import run_folder, state
 
 CONFIG = "base_model: some/base\nloss_watchdog_threshold: 5.0\n"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from configs.outcome import Failure, Outcome, ends, judge
+from configs.runs.outcome import Failure, Outcome, ends, judge
 
 
 def state(steps: int = 20, max_steps: int = 20, losses: list[float] | None = None, **more: Any) -> dict[str, Any]:
