@@ -4,12 +4,15 @@ replace. A mapping over a list of mappings, such as `datasets`, changes each of 
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from configs.files import BASE_FILE, CONFIGS, ROLES, Output, shown
 from configs.strict_yaml import ConfigError, load_mapping
 
 Config = dict[str, Any]
+
+# base.yml alone, on the rows of all roles together.
+ALL_ROLES: Final = "gastown"
 
 # What trains with validation rows only. A role without any trains without these.
 EVALUATION_KEYS = (
@@ -35,7 +38,10 @@ def override_names() -> tuple[str, ...]:
 
 
 def combine(role: str, overrides: Iterable[str] = (), output: Output | None = None) -> Config:
-    """The recipe of `role` with `overrides` (names or paths) on top. Raises `ConfigError` with every problem."""
+    """The recipe of `role`, or of `gastown` for all of them, with `overrides` (names or paths) on top.
+
+    Raises `ConfigError` with every problem.
+    """
     output = output or Output()
     base, *rest = load_all(layer_files(role, overrides))
     config = merge(base, role_keys(role, base, output))
@@ -48,7 +54,8 @@ def layer_files(role: str, overrides: Iterable[str] = ()) -> tuple[Path, ...]:
     """The files of a recipe, the later ones stronger. Raises `ConfigError` for names that there are not."""
     problems: list[str] = []
     files = [BASE_FILE]
-    for find, name in ((role_file, role), *((override_file, name) for name in overrides)):
+    of_role = [] if role == ALL_ROLES else [(role_file, role)]
+    for find, name in (*of_role, *((override_file, name) for name in overrides)):
         try:
             files.append(find(name))
         except ConfigError as error:
@@ -74,7 +81,7 @@ def load_all(files: Iterable[Path]) -> list[Config]:
 
 def role_file(role: str) -> Path:
     if role not in role_names():
-        raise ConfigError([f"There is no role `{role}`. The roles are {', '.join(role_names())}."])
+        raise ConfigError([f"There is no role `{role}`. The roles are {', '.join(role_names())}; {ALL_ROLES} is all of them."])
     return ROLES / f"{role}.yml"
 
 

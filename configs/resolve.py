@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from configs.combine import Config, combine, differences, layer_files, role_names, without_evaluation
+from configs.combine import ALL_ROLES, Config, combine, differences, layer_files, role_names, without_evaluation
 from configs.files import BASE_FILE, Output, shown, write_text
 from configs.rows import COLUMNS, RowFile, estimated_steps, prepared_name, read_rows
 from configs.rules import problems_of
@@ -23,7 +23,7 @@ from configs.strict_yaml import ConfigError, load_mapping
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m configs.resolve", description=__doc__.splitlines()[0])
-    parser.add_argument("role", help=", ".join(role_names()))
+    parser.add_argument("role", help=f"{', '.join(role_names())}, or {ALL_ROLES} for all of them")
     parser.add_argument("--with", dest="overrides", action="append", default=[], metavar="OVERRIDE",
                         help="smoke, llama31 or the path of a .yml file; may be repeated, later ones win")  # fmt: skip
     parser.add_argument("--root", type=Path, default=Path("output"), help="the output folder (default: output)")
@@ -96,7 +96,7 @@ def read_role_rows(file: Path, config: Mapping[str, Any], problems: list[str]) -
 
 
 def header(role: str, overrides: list[str]) -> str:
-    parts = " + ".join(("base.yml", f"roles/{role}.yml", *overrides))
+    parts = " + ".join(("base.yml", *([] if role == ALL_ROLES else [f"roles/{role}.yml"]), *overrides))
     return f"# {parts}, written by `python -m configs.resolve`: change those files, not this one.\n"
 
 

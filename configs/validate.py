@@ -7,10 +7,9 @@ file and line. What only Axolotl can say is asked in a test with Axolotl install
 import sys
 from collections.abc import Iterator
 
-from configs.combine import combine, layer_files, override_names, role_names
-from configs.files import BASE_FILE, shown
+from configs.combine import ALL_ROLES, combine, layer_files, override_names, role_names
 from configs.rules import problems_of
-from configs.strict_yaml import ConfigError, load_mapping
+from configs.strict_yaml import ConfigError
 
 
 def main() -> int:
@@ -20,26 +19,23 @@ def main() -> int:
         print(*sorted(problems), sep="\n", file=sys.stderr)
         return 1
     print(
-        f"{len(checked)} recipes are valid for Axolotl 0.19: base.yml, {len(role_names())} roles, "
-        f"each role with {' and with '.join(override_names())}"
+        f"{len(checked)} recipes are valid for Axolotl 0.19: all roles together and each of "
+        f"{len(role_names())}, alone and with {', '.join(override_names())}"
     )
     return 0
 
 
-def combinations() -> Iterator[tuple[str | None, tuple[str, ...]]]:
-    """base.yml alone (no role), then each role alone and under each override."""
-    yield None, ()
-    for role in role_names():
+def combinations() -> Iterator[tuple[str, tuple[str, ...]]]:
+    """All roles together, then each role, alone and under each override."""
+    for role in (ALL_ROLES, *role_names()):
         yield role, ()
         for override in override_names():
             yield role, (override,)
 
 
-def check(role: str | None, overrides: tuple[str, ...]) -> list[str]:
+def check(role: str, overrides: tuple[str, ...]) -> list[str]:
     """The problems of one combination."""
     try:
-        if role is None:
-            return problems_of(load_mapping(shown(BASE_FILE)), [BASE_FILE])
         return problems_of(combine(role, overrides), layer_files(role, overrides))
     except ConfigError as error:
         return list(error.problems)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from configs.combine import combine, differences, merge, override_names, role_names, without_evaluation
-from configs.files import BASE_FILE, Output
+from configs.files import BASE_FILE, CONFIGS, Output
 from configs.strict_yaml import ConfigError, load_mapping
 
 VALUES = st.integers() | st.lists(st.integers(), max_size=3)
@@ -137,7 +137,10 @@ def test_all_unknown_names_are_reported_at_once() -> None:
     with pytest.raises(ConfigError) as error:
         combine("major", ["smok"])
     role, override = error.value.problems
-    assert role == "There is no role `major`. The roles are boot, crew, deacon, dog, mayor, polecat, refinery, witness."
+    assert role == (
+        "There is no role `major`. The roles are boot, crew, deacon, dog, mayor, polecat, refinery, witness; "
+        "gastown is all of them."
+    )
     assert override.startswith("There is no override `smok`.")
 
 
@@ -151,3 +154,8 @@ def test_differences_name_added_changed_and_removed_keys() -> None:
         ("c", 3, None),
         ("d", None, 5),
     ]
+
+
+def test_all_roles_together_are_the_base_recipe_itself() -> None:
+    assert combine("gastown") == load_mapping(BASE_FILE)
+    assert combine("gastown", ["smoke"])["max_steps"] == load_mapping(CONFIGS / "smoke.yml")["max_steps"]
