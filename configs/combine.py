@@ -2,7 +2,9 @@
 replace. A mapping over a list of mappings, such as `datasets`, changes each of them.
 """
 
+import re
 from collections.abc import Iterable, Mapping
+from functools import reduce
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +15,9 @@ Config = dict[str, Any]
 
 # base.yml alone, on the rows of all roles together.
 ALL_ROLES: Final = "gastown"
+
+# A run's name is that of a file and of folders.
+RUN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 # What trains with validation rows only. A role without any trains without these.
 EVALUATION_KEYS = (
@@ -37,17 +42,35 @@ def override_names() -> tuple[str, ...]:
     return tuple(sorted(file.stem for file in CONFIGS.glob("*.yml") if file.stem not in ("base", "data")))
 
 
-def combine(role: str, overrides: Iterable[str] = (), output: Output | None = None) -> Config:
+def combine(role: str, overrides: Iterable[str] = (), output: Output | None = None, run: str = "") -> Config:
     """The recipe of `role`, or of `gastown` for all of them, with `overrides` (names or paths) on top.
 
-    Raises `ConfigError` with every problem.
+    `run` names what it trains; without one, `run_name` does. Raises `ConfigError` with every problem.
     """
-    output = output or Output()
     base, *rest = load_all(layer_files(role, overrides))
-    config = merge(base, role_keys(role, base, output))
-    for layer in rest:
-        config = merge(config, layer)
-    return config
+    rl = method_of(reduce(merge, rest, base))
+    return reduce(merge, rest, merge(base, role_keys(role, rl, name_of(role, rl, run), base, output or Output())))
+
+
+def run_name(role: str, overrides: Iterable[str] = (), run: str = "") -> str:
+    """The name of a run, which its config, checkpoints and adapter carry: the role's own, with the method behind it
+    where the recipe trains on preferences, or `run`. Raises `ConfigError`.
+    """
+    return name_of(role, method_of(reduce(merge, load_all(layer_files(role, overrides)))), run)
+
+
+def method_of(config: Mapping[str, Any]) -> str:
+    """What learns from preferences, such as `dpo`; empty for ordinary training."""
+    return str(config.get("rl") or "")
+
+
+def name_of(role: str, rl: str, run: str) -> str:
+    own = f"{role}-{rl}" if rl else role
+    if run and not RUN_NAME.fullmatch(run):
+        raise ConfigError([f"`{run}` is no name for a run. Use letters, digits, `.`, `_` and `-`, such as {own}-long."])
+    if run != own and run in (ALL_ROLES, *role_names()):
+        raise ConfigError([f"A run named {run} is the one of that role. Choose another name, such as {own}-long."])
+    return run or own
 
 
 def layer_files(role: str, overrides: Iterable[str] = ()) -> tuple[Path, ...]:
@@ -81,7 +104,9 @@ def load_all(files: Iterable[Path]) -> list[Config]:
 
 def role_file(role: str) -> Path:
     if role not in role_names():
-        raise ConfigError([f"There is no role `{role}`. The roles are {', '.join(role_names())}; {ALL_ROLES} is all of them."])
+        raise ConfigError(
+            [f"There is no role `{role}`. The roles are {', '.join(role_names())}; {ALL_ROLES} is all of them."]
+        )
     return ROLES / f"{role}.yml"
 
 
@@ -96,13 +121,13 @@ def override_file(name: str) -> Path:
     return CONFIGS / f"{name}.yml"
 
 
-def role_keys(role: str, base: Mapping[str, Any], output: Output) -> Config:
-    """What follows from the role's name alone: its rows, its output folder, its name in W&B."""
+def role_keys(role: str, rl: str, run: str, base: Mapping[str, Any], output: Output) -> Config:
+    """What follows from the names of role, method and run alone: the rows, the output folder, the name in W&B."""
     return {
-        "datasets": [{**block, "path": str(output.rows(role, "train"))} for block in base["datasets"]],
-        "test_datasets": [{**block, "path": str(output.rows(role, "val"))} for block in base["test_datasets"]],
-        "output_dir": str(output.checkpoints(role)),
-        "wandb_name": role,
+        "datasets": [{**block, "path": str(output.rows(role, "train", rl))} for block in base["datasets"]],
+        "test_datasets": [{**block, "path": str(output.rows(role, "val", rl))} for block in base["test_datasets"]],
+        "output_dir": str(output.checkpoints(run)),
+        "wandb_name": run,
     }
 
 

@@ -25,14 +25,15 @@ class Output:
     def prepared(self) -> Path:
         return self.root / "prepared"
 
-    def config(self, role: str) -> Path:
-        return self.root / "configs" / f"{role}.yml"
+    def config(self, run: str) -> Path:
+        return self.root / "configs" / f"{run}.yml"
 
-    def checkpoints(self, role: str) -> Path:
-        return self.root / "checkpoints" / role
+    def checkpoints(self, run: str) -> Path:
+        return self.root / "checkpoints" / run
 
-    def rows(self, role: str, split: str) -> Path:
-        return self.datasets / f"{role}_{split}.jsonl"
+    def rows(self, role: str, split: str, rl: str = "") -> Path:
+        """A role's rows, or its preferences for a method such as `dpo`."""
+        return self.datasets / (f"{role}_{split}.{rl}.jsonl" if rl else f"{role}_{split}.jsonl")
 
 
 def shown(file: Path) -> Path:

@@ -1,9 +1,10 @@
 """Write the complete Axolotl recipe of a role: base.yml, the role's file and overrides, with paths to its
 rows.
 
-`python -m configs.resolve mayor [--with smoke] [--root output] [--out FILE]` writes
+`python -m configs.resolve mayor [--with smoke] [--run NAME] [--root output] [--out FILE]` writes
 output/configs/mayor.yml and prints what the role changes. Axolotl takes one file and knows no inheritance;
-this is it.
+this is it. A run on preferences has a name of its own, mayor-dpo, and so replaces no adapter but its own;
+`--name` prints the name and stops.
 """
 
 import argparse
@@ -14,7 +15,17 @@ from typing import Any
 
 import yaml
 
-from configs.combine import ALL_ROLES, Config, combine, differences, layer_files, role_names, without_evaluation
+from configs.combine import (
+    ALL_ROLES,
+    Config,
+    combine,
+    differences,
+    layer_files,
+    method_of,
+    role_names,
+    run_name,
+    without_evaluation,
+)
 from configs.files import BASE_FILE, Output, shown, write_text
 from configs.rows import COLUMNS, RowFile, estimated_steps, prepared_name, read_rows
 from configs.rules import problems_of
@@ -22,17 +33,15 @@ from configs.strict_yaml import ConfigError, load_mapping
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m configs.resolve", description=__doc__.splitlines()[0])
-    parser.add_argument("role", help=f"{', '.join(role_names())}, or {ALL_ROLES} for all of them")
-    parser.add_argument("--with", dest="overrides", action="append", default=[], metavar="OVERRIDE",
-                        help="smoke, llama31 or the path of a .yml file; may be repeated, later ones win")  # fmt: skip
-    parser.add_argument("--root", type=Path, default=Path("output"), help="the output folder (default: output)")
-    parser.add_argument("--out", type=Path, help="default: ROOT/configs/ROLE.yml")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     output = Output(options.root)
     try:
-        config, rows = resolve(options.role, options.overrides, output)
-        out = options.out or output.config(options.role)
+        run = run_name(options.role, options.overrides, options.run)
+        if options.name:
+            print(run)
+            return 0
+        config, rows = resolve(options.role, options.overrides, output, run)
+        out = options.out or output.config(run)
         write_text(out, header(options.role, options.overrides) + yaml.safe_dump(config, sort_keys=False))
     except ConfigError as error:
         print(*error.problems, sep="\n", file=sys.stderr)
@@ -41,24 +50,34 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"resolve: {error.filename}: {error.strerror}.", file=sys.stderr)
         return 1
     print_changes(config)
-    steps = estimated_steps(config, rows)
-    print(f"{rows.rows:,} rows, {rows.tokens:,} tokens ({rows.trained_tokens:,} trained), about {steps:,} steps")
-    if not steps:
-        print("That may not fill one step: add sessions, or lower gradient_accumulation_steps.", file=sys.stderr)
+    print_size(config, rows)
     print(f"wrote {out}")
     return 0
 
 
-def resolve(role: str, overrides: list[str], output: Output) -> tuple[Config, RowFile]:
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m configs.resolve", description=__doc__.splitlines()[0])
+    parser.add_argument("role", help=f"{', '.join(role_names())}, or {ALL_ROLES} for all of them")
+    parser.add_argument("--with", dest="overrides", action="append", default=[], metavar="OVERRIDE",
+                        help="smoke, llama31 or the path of a .yml file; may be repeated, later ones win")  # fmt: skip
+    parser.add_argument("--run", default="", metavar="NAME",
+                        help="the run's name (default: ROLE, on preferences ROLE-dpo or ROLE-kto)")  # fmt: skip
+    parser.add_argument("--name", action="store_true", help="print the run's name and stop")
+    parser.add_argument("--root", type=Path, default=Path("output"), help="the output folder (default: output)")
+    parser.add_argument("--out", type=Path, help="default: ROOT/configs/RUN.yml")
+    return parser
+
+
+def resolve(role: str, overrides: list[str], output: Output, run: str = "") -> tuple[Config, RowFile]:
     """The complete recipe and its training rows. Raises `ConfigError` with everything that is wrong."""
-    config = combine(role, overrides, output)
+    config = combine(role, overrides, output, run)
     problems = problems_of(config, layer_files(role, overrides))
-    train_file = output.rows(role, "train")
+    train_file, val_file = (output.rows(role, split, method_of(config)) for split in ("train", "val"))
     if not train_file.is_file():
-        raise ConfigError([*problems, missing_rows(role, output)])
+        raise ConfigError([*problems, missing_rows(role, output, method_of(config))])
     files = [read_role_rows(train_file, config, problems)]
-    if output.rows(role, "val").is_file():
-        files.append(read_role_rows(output.rows(role, "val"), config, problems))
+    if val_file.is_file():
+        files.append(read_role_rows(val_file, config, problems))
     else:
         config = without_evaluation(config)
     if problems:
@@ -66,11 +85,16 @@ def resolve(role: str, overrides: list[str], output: Output) -> tuple[Config, Ro
     return {**config, "dataset_prepared_path": str(output.prepared / prepared_name(config, files))}, files[0]
 
 
-def missing_rows(role: str, output: Output) -> str:
+def missing_rows(role: str, output: Output, rl: str = "") -> str:
     """Why there is nothing to train on, and what to do about it."""
     if not (output.datasets / "manifest.json").is_file():
         return f"{output.datasets}: no finished dataset. Run `make all` first."
-    others = [name for name in role_names() if output.rows(name, "train").is_file()]
+    others = [name for name in (*role_names(), ALL_ROLES) if output.rows(name, "train", rl).is_file()]
+    if rl:
+        return (
+            f"{output.datasets}: no preferences of the role {role} for `rl: {rl}`. Runs that have some: "
+            f"{', '.join(others) or 'none'}."
+        )
     return f"{output.datasets}: no sessions of the role {role}, so no rows. Roles with rows: {', '.join(others)}."
 
 
@@ -106,6 +130,13 @@ def print_changes(config: Mapping[str, Any]) -> None:
         if key in ("datasets", "test_datasets") and before and after:
             before, after = ([block["path"] for block in side] for side in (before, after))
         print(f"  {key}: {brief(before)} -> {brief(after)}")
+
+
+def print_size(config: Mapping[str, Any], rows: RowFile) -> None:
+    steps = estimated_steps(config, rows)
+    print(f"{rows.rows:,} rows, {rows.tokens:,} tokens ({rows.trained_tokens:,} trained), about {steps:,} steps")
+    if not steps:
+        print("That may not fill one step: add sessions, or lower gradient_accumulation_steps.", file=sys.stderr)
 
 
 def brief(value: Any) -> str:

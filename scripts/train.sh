@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Train one role's adapter: resolve the recipe, run Axolotl, check that it really trained, keep the adapter.
-#   scripts/train.sh mayor [--with smoke]... [--root output] [--dry-run]
-# With the same recipe and rows a stopped run continues from its last checkpoint.
+#   scripts/train.sh mayor [--with smoke]... [--run NAME] [--root output] [--dry-run]
+# With the same recipe and rows a stopped run continues from its last checkpoint. --with dpo trains the run mayor-dpo.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,6 +13,7 @@ resolve_args=()
 while (($#)); do
   case "$1" in
     --with) [[ $# -ge 2 ]] || die "--with needs the name of an override" 2; resolve_args+=(--with "$2"); shift 2 ;;
+    --run) [[ $# -ge 2 ]] || die "--run needs a name" 2; resolve_args+=(--run "$2"); shift 2 ;;
     --root) [[ $# -ge 2 ]] || die "--root needs a folder" 2; root="$2"; shift 2 ;;
     --dry-run) dry_run=true; shift ;;
     -h | --help) usage; exit 0 ;;
@@ -26,9 +27,10 @@ python="${PYTHON:-.venv/bin/python}"
 [[ -x "$python" ]] || python="$(command -v python3)" || die "there is no Python. Run \`make all\` first: it makes .venv."
 # Axolotl finds its helpers on PATH only.
 PATH="$(dirname "$(command -v "$python")"):$PATH"
-config="$root/configs/$role.yml"
-checkpoints="$root/checkpoints/$role"
-adapter="$root/adapters/$role"
+name="$("$python" -m configs.resolve "$role" "${resolve_args[@]}" --name)" || exit 1
+config="$root/configs/$name.yml"
+checkpoints="$root/checkpoints/$name"
+adapter="$root/adapters/$name"
 export AXOLOTL_DO_NOT_TRACK=1 PYTHONUNBUFFERED=1
 
 run() {

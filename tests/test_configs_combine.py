@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from configs.combine import combine, differences, merge, override_names, role_names, without_evaluation
+from configs.combine import combine, differences, merge, override_names, role_names, run_name, without_evaluation
 from configs.files import BASE_FILE, CONFIGS, Output
 from configs.strict_yaml import ConfigError, load_mapping
 
@@ -159,3 +159,49 @@ def test_differences_name_added_changed_and_removed_keys() -> None:
 def test_all_roles_together_are_the_base_recipe_itself() -> None:
     assert combine("gastown") == load_mapping(BASE_FILE)
     assert combine("gastown", ["smoke"])["max_steps"] == load_mapping(CONFIGS / "smoke.yml")["max_steps"]
+
+
+@pytest.fixture
+def preferences(tmp_path: Path) -> str:
+    """An override that trains on preferences, as far as names depend on it."""
+    file = tmp_path / "preferences.yml"
+    file.write_text("rl: dpo\n", encoding="utf-8")
+    return str(file)
+
+
+@pytest.mark.parametrize("role", [*role_names(), "gastown"])
+def test_a_run_on_preferences_has_a_name_and_a_folder_of_its_own(role: str, preferences: str) -> None:
+    config = combine(role, ["smoke", preferences], Output(Path("here")))
+    assert run_name(role, ["smoke", preferences]) == f"{role}-dpo"
+    assert config["output_dir"] == f"here/checkpoints/{role}-dpo"
+    assert [block["path"] for block in config["datasets"]] == [f"here/datasets/{role}_train.dpo.jsonl"]
+    assert [block["path"] for block in config["test_datasets"]] == [f"here/datasets/{role}_val.dpo.jsonl"]
+
+
+def test_an_ordinary_run_has_the_name_of_its_role(preferences: str) -> None:
+    assert run_name("mayor", ["smoke"]) == "mayor"
+    assert run_name("mayor", [preferences], "mayor-long") == "mayor-long"
+
+
+def test_a_named_run_trains_the_rows_of_its_role_into_its_own_folder() -> None:
+    config = combine("mayor", [], Output(Path("here")), "mayor-long")
+    assert config["output_dir"] == "here/checkpoints/mayor-long"
+    assert config["wandb_name"] == "mayor-long"
+    assert [block["path"] for block in config["datasets"]] == ["here/datasets/mayor_train.jsonl"]
+
+
+@pytest.mark.parametrize("name", ["../mayor", "a b", ".hidden", "a/b"])
+def test_a_run_name_that_is_no_name_of_a_folder_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="is no name for a run"):
+        run_name("mayor", [], name)
+
+
+@pytest.mark.parametrize("name", ["crew", "gastown"])
+def test_no_run_takes_the_name_of_another_role(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"A run named {name} is the one of that role"):
+        run_name("mayor", [], name)
+
+
+def test_a_run_on_preferences_never_replaces_the_adapter_of_its_role(preferences: str) -> None:
+    with pytest.raises(ConfigError, match="Choose another name, such as mayor-dpo-long"):
+        run_name("mayor", [preferences], "mayor")

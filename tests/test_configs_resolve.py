@@ -110,6 +110,19 @@ def test_the_changes_against_base_are_printed_like_a_diff(tmp_path: Path, capsys
     assert "2 rows, 300 tokens (150 trained), about 0 steps" in said
 
 
+def test_a_named_run_has_a_config_of_its_own(tmp_path: Path) -> None:
+    write_rows(tmp_path, "mayor", "train")
+    assert main(["mayor", "--run", "mayor-long", "--root", str(tmp_path)]) == 0
+    assert [file.name for file in (tmp_path / "configs").iterdir()] == ["mayor-long.yml"]
+
+
+def test_the_name_of_a_run_is_told_without_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["mayor", "--root", str(tmp_path), "--name"]) == 0
+    assert main(["mayor", "--root", str(tmp_path), "--run", "mayor-long", "--name"]) == 0
+    assert capsys.readouterr().out == "mayor\nmayor-long\n"
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_role_without_sessions_is_told_and_nothing_is_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -32,6 +32,15 @@ def test_a_dry_run_prints_the_four_steps_and_does_none(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_named_run_has_its_own_config_checkpoints_and_adapter(tmp_path: Path) -> None:
+    said = train("mayor", "--run", "mayor-long", "--root", str(tmp_path), "--dry-run").stdout.splitlines()
+    assert [line.partition(" ")[2] for line in said if " -m " in line] == [
+        f"-m configs.resolve mayor --root {tmp_path} --run mayor-long",
+        f"-m configs.runs.start {tmp_path}/configs/mayor-long.yml",
+        f"-m configs.runs.check {tmp_path}/checkpoints/mayor-long --adapter {tmp_path}/adapters/mayor-long",
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -39,6 +48,7 @@ def test_a_dry_run_prints_the_four_steps_and_does_none(tmp_path: Path) -> None:
         (("mayor", "crew"), "train: one role at a time: got mayor and crew"),
         (("mayor", "--with"), "train: --with needs the name of an override"),
         (("mayor", "--root"), "train: --root needs a folder"),
+        (("mayor", "--run"), "train: --run needs a name"),
     ],
 )
 def test_a_wrong_call_is_one_sentence_and_exit_code_2(arguments: tuple[str, ...], sentence: str) -> None:
