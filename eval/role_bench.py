@@ -91,15 +91,17 @@ def make_plan(args: argparse.Namespace, config: EvalConfig) -> Plan:
 def find_leaks(plan: Plan, rows: Path, seed: int) -> dict[str, Overlap] | None:
     """The scenarios that stand in the training rows of their roles; None where there are no rows to look at."""
     files = [path for file in plan.files if (path := rows / f"{file.role}_train.jsonl").is_file()]
-    if not files:
-        return None
-    drawn = [
+    return contaminated(drawn(plan, seed), files) if files else None
+
+
+def drawn(plan: Plan, seed: int) -> list[Scenario]:
+    """Every sample of every scenario of the plan, with its values."""
+    return [
         instance(scenario, sample, seed)[0]
         for file in plan.files
         for scenario in plan.scenarios(file)
         for sample in range(plan.samples)
     ]
-    return contaminated(drawn, files)
 
 
 def bench(
@@ -136,11 +138,12 @@ def play_sample(model: Model, settings: Settings, plan: Plan, sample: int, journ
         return model.reply(prompts, Sampling(plan.temperature, seed))
 
     chosen = [scenario for file in plan.files for scenario in plan.scenarios(file)]
-    drawn = [instance(scenario, sample, settings.seed) for scenario in chosen]
-    scenarios = [scenario for scenario, _ in drawn]
+    instances = [instance(scenario, sample, settings.seed) for scenario in chosen]
+    scenarios = [scenario for scenario, _ in instances]
     runs = play(scenarios, plan.systems, plan.tools, plan.form, journal.through(sample, ask))
     return [
-        judge(scenario, variables, sample, run, plan) for (scenario, variables), run in zip(drawn, runs, strict=True)
+        judge(scenario, variables, sample, run, plan)
+        for (scenario, variables), run in zip(instances, runs, strict=True)
     ]
 
 
@@ -171,8 +174,8 @@ def floor(plan: Plan, seed: int) -> dict[str, float]:
     passed: dict[str, list[bool]] = {}
     for file in plan.files:
         for scenario in plan.scenarios(file):
-            drawn, _ = instance(scenario, 0, seed)
-            score = score_run(drawn, rehearse(drawn, [NO_CALL_LEFT]), plan.tools)
+            first, _ = instance(scenario, 0, seed)
+            score = score_run(first, rehearse(first, [NO_CALL_LEFT]), plan.tools)
             passed.setdefault(file.role, []).append(score.passed)
     if len(passed) > 1:
         passed["all"] = [one for several in passed.values() for one in several]
@@ -181,9 +184,12 @@ def floor(plan: Plan, seed: int) -> dict[str, float]:
 
 def _describe(model: Model, target: Target, settings: Settings, plan: Plan) -> dict[str, Any]:
     """What was asked and of whom: the part of the results that must be equal for an interrupted run to go on."""
+    return {"model": target.label, "facts": model.facts} | asked(settings, plan)
+
+
+def asked(settings: Settings, plan: Plan) -> dict[str, Any]:
+    """What is asked, whoever answers: the part of the results that runs which are compared have in common."""
     return {
-        "model": target.label,
-        "facts": model.facts,
         "settings": asdict(settings)
         | {
             "samples": plan.samples,
