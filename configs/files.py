@@ -33,7 +33,7 @@ class Output:
 
     def rows(self, role: str, split: str, rl: str = "") -> Path:
         """A role's rows, or its preferences for a method such as `dpo`."""
-        return self.datasets / (f"{role}_{split}.{rl}.jsonl" if rl else f"{role}_{split}.jsonl")
+        return self.datasets / (f"{role}.{rl}.{split}.jsonl" if rl else f"{role}_{split}.jsonl")
 
 
 def shown(file: Path) -> Path:

@@ -18,14 +18,17 @@ import msgspec
 
 from data.config import DataConfig
 from data.extract.transcript import Reason
-from data.finished import Done, drop_lines
+from data.finished import Done
 from data.last import book, choose
-from data.record import SPLITS, Tally
+from data.origins import PREFERRED
+from data.record import Tally
+from data.shelf import Shelf
 from data.spool import Entry, Spool
 from data.stage import Ledger, check
 from data.stages import ORDER
+from data.transform.splitter import split_of
 from data.validate import stats
-from data.validate.rows import Manifest
+from data.validate.rows import Manifest, is_dataset_file
 from data.validate.schema import SHOWN
 from data.writer import Input, Writer
 
@@ -50,15 +53,19 @@ def build(results: Iterable[Done], source: Input, config: DataConfig, out: Path)
     """
     ledger = Ledger()
     with staging_folder(out) as staging:
-        with Writer(staging, config) as writer, Spool(staging / "rows.spool") as spool:
-            entries = _put_aside(results, spool, writer, ledger)
+        aside = (staging / "rows.spool", staging / "preferred.spool")
+        with Writer(staging, config) as writer, Spool(aside[0]) as spool, Shelf(aside[1]) as shelf:
+            entries = _put_aside(results, spool, shelf, writer, ledger)
             refuse_doubles(entries)
-            stay, balance = choose(entries, spool, config, ledger, lambda drop: writer.drops(drop_lines([drop])))
+            stay, balance = choose(entries, spool, config, ledger, writer.drop)
             for entry, split in stay:
                 row = spool.read(entry)
                 book(row, ledger)
                 writer.row(row, split)
-        (staging / "rows.spool").unlink()
+            for preferred in shelf.settle(ledger, writer.drop):
+                writer.preferred(preferred, split_of(preferred.group, config.seed, config.split))
+        for path in aside:
+            path.unlink()
         check(ledger, ORDER)
         write_json(staging / "ledger.json", ledger)
         manifest = writer.manifest(source, balance)
@@ -66,7 +73,7 @@ def build(results: Iterable[Done], source: Input, config: DataConfig, out: Path)
     return manifest, ledger
 
 
-def _put_aside(results: Iterable[Done], spool: Spool, writer: Writer, ledger: Ledger) -> list[Entry]:
+def _put_aside(results: Iterable[Done], spool: Spool, shelf: Shelf, writer: Writer, ledger: Ledger) -> list[Entry]:
     """The rows of all units in the order of time; their drops are written and their books added at once."""
     entries: list[Entry] = []
     problems: list[str] = []
@@ -75,6 +82,8 @@ def _put_aside(results: Iterable[Done], spool: Spool, writer: Writer, ledger: Le
         writer.drops(done.drops)
         problems.extend(done.problems[: SHOWN - len(problems)])
         entries.extend(map(spool.add, done.rows))
+        for row in done.preferred:
+            shelf.add(row)
     if problems:
         raise BrokenRows("\n".join(problems))
     return sorted(entries, key=lambda entry: entry.place)
@@ -129,7 +138,7 @@ def _publish(staging: Path, out: Path, manifest: Manifest) -> None:
     write_json(staging / "stats.json", stats.collect(staging))
     (out / "manifest.json").unlink(missing_ok=True)
     for stale in out.glob("*.jsonl"):
-        if stale.name not in manifest.files and stale.name.endswith(tuple(f"_{split}.jsonl" for split in SPLITS)):
+        if stale.name not in manifest.files and (is_dataset_file(stale.name) or stale.name == PREFERRED):
             stale.unlink()
     names = sorted(path.name for path in staging.iterdir() if path.name != "manifest.json")
     for name in [*names, "manifest.json"]:

@@ -210,6 +210,16 @@ class AuditConfig(Struct, frozen=True):
     allow: tuple[str, ...] = ()
 
 
+class PreferencesConfig(Struct, frozen=True):
+    """Whether rows of preferences are made, for which methods. `max_tokens` is the limit of one, whose prompt is
+    shortened to fit; a window's own limit holds as well.
+    """
+
+    dpo: bool = True
+    kto: bool = True
+    max_tokens: int = 2048
+
+
 class SplitConfig(Struct, frozen=True):
     val: float = 0.1
     test: float = 0.1
@@ -237,6 +247,7 @@ class DataConfig(Struct, frozen=True):
     overlap: OverlapConfig = OverlapConfig()
     balance: BalanceConfig = BalanceConfig()
     audit: AuditConfig = AuditConfig()
+    preferences: PreferencesConfig = PreferencesConfig()
     split: SplitConfig = SplitConfig()
 
 
@@ -321,6 +332,8 @@ def _contradictions(config: DataConfig) -> Iterator[str]:
         yield f"windows.overlap must be in 0..1 (1 excluded), not {windows.overlap}."
     if windows.max_tokens < 128:
         yield f"windows.max_tokens is {windows.max_tokens}; a window needs at least 128 tokens."
+    if config.preferences.max_tokens < 128:
+        yield f"preferences.max_tokens is {config.preferences.max_tokens}; a row needs at least 128 tokens."
     if min(split.val, split.test) < 0 or split.val + split.test >= 1:
         yield f"split.val + split.test must be in 0..1 (1 excluded), not {split.val + split.test}."
     if "unknown" not in config.roles:

@@ -16,10 +16,10 @@ import msgspec
 from data.config import DataConfig, repository_path
 from data.counted import counted
 from data.forgotten import load_forgotten
-from data.life import Life, any_of, find_rows, look_up, perhaps, rows_like, whole_session
-from data.origins import is_about, read_drops, rows_with
+from data.life import Life, any_of, find_rows, look_up, perhaps, places_of, rows_like, whole_session
+from data.origins import choices_with, is_about, read_choices, read_drops, rows_with
 from data.record import Drop, Tally
-from data.trace import Place, Trace
+from data.trace import Choice, Place, Trace
 from data.validate.rows import DatasetError, open_build
 from data.whereabouts import Whereabouts
 
@@ -48,6 +48,9 @@ def _answer(folder: Path, row: str, session: str, live: Path, config: DataConfig
     elif found:
         several = [trace.id for trace in found] if ":" in row else sessions
         raise DatasetError(f"{row} could be {any_of(several)}. Give more of the id.")
+    elif choices := [one for one in read_choices(folder, row) if one.id == row]:
+        for choice in choices:
+            yield from tell_choice(folder, choice)
     elif drops := [drop for drop in read_drops(folder, row) if drop.subject == row]:
         yield from _tell_drop(folder, row, drops)
     else:
@@ -127,6 +130,15 @@ def _left_out(life: Life, stage: str) -> Iterator[str]:
         yield f"left out of the conversation: {_weight(tally)} ({reason})"
 
 
+def tell_choice(folder: Path, choice: Choice) -> Iterator[str]:
+    """A row of preferences as lines of text: what it is, where it stands, and which replies it is about."""
+    yield f"{choice.id}: a preference for {choice.method}, {choice.kind}, role {choice.role}, split {choice.split}"
+    if places := list(places_of(folder, choice)):
+        yield f"It stands in {' and '.join(f'{name} line {line}' for name, line in places)}."
+    for place, said in zip(choice.replies, ("judged", "better"), strict=False):
+        yield f"  {said}: line {place.line} of {place.file}: {place.id}"
+
+
 def tell_session(folder: Path, session: str) -> Iterator[str]:
     """The rows of a session, and what of it was set aside, as lines of text."""
     rows = list(rows_with(folder, session))
@@ -138,6 +150,8 @@ def tell_session(folder: Path, session: str) -> Iterator[str]:
         other = "" if trace.origin.session == session else f"; of session {trace.origin.session}, which shares records"
         trained = f"{counted(len(trace.trained), 'reply')} and {counted(tokens, 'token')} trained"
         yield f"  {trace.id}  {trace.role}, {trace.split}, {trained}{other}"
+    for choice in choices_with(folder, session):
+        yield f"  {choice.id}  {choice.role}, {choice.split}, a preference for {choice.method}: {choice.kind}"
     drops = [drop for drop in read_drops(folder, session) if is_about(drop, session)]
     if drops:
         yield "Set aside:"

@@ -35,6 +35,25 @@ class Finished(msgspec.Struct, frozen=True, array_like=True, gc=False):
     trained: bytes
 
 
+class Preferred(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A row of preferences, and what decides whether it stays and where.
+
+    `line` is the row and `trace` its `Choice`, both as JSON. `exact` (16 bytes) tells what it says, `reply` (8 bytes)
+    which reply it judges.
+    """
+
+    id: str
+    method: str
+    kind: str
+    role: str
+    group: str
+    started: str
+    line: bytes
+    trace: bytes
+    exact: bytes
+    reply: bytes
+
+
 class Done(msgspec.Struct, frozen=True, array_like=True):
     """What became of a unit. `drops` are lines of drops.jsonl; `problems` are rows that break the contract."""
 
@@ -42,6 +61,7 @@ class Done(msgspec.Struct, frozen=True, array_like=True):
     drops: bytes = b""
     rows: tuple[Finished, ...] = ()
     problems: tuple[str, ...] = ()
+    preferred: tuple[Preferred, ...] = ()
 
 
 Extracted = tuple[list[Conversation | Drop], Ledger]

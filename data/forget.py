@@ -20,8 +20,8 @@ from data.counted import counted
 from data.extract.archive_view import VIEW
 from data.forgotten import add_forgotten
 from data.life import close_to, perhaps
-from data.origins import is_file_of, rows_with, sessions_of
-from data.validate.rows import COMBINED, DatasetError, open_build
+from data.origins import choices_with, is_file_of, rows_with, sessions_of
+from data.validate.rows import COMBINED, DatasetError, file_name, open_build
 
 _RUNS = ("run.json", "start.json")  # what a finished training and one under way say of the rows that they got
 _LEAST_PREFIX = 8
@@ -29,7 +29,8 @@ _TEXTS = (".json", ".jsonl", ".html", ".md", ".txt", ".csv")
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """A dataset that holds a session. `rows` are by split; `quoted` counts rows of others that show its transcript.
+    """A dataset that holds a session. `rows` are by split; `quoted` counts rows of others that show its transcript,
+    `choices` the rows of preferences.
 
     `files` are the hashes (sha256) of the dataset files with such rows, by name.
     """
@@ -37,6 +38,7 @@ class Holder(msgspec.Struct, frozen=True):
     folder: Path
     rows: dict[str, int]
     quoted: int
+    choices: int
     files: dict[str, str]
 
 
@@ -95,10 +97,12 @@ def _holder(folder: Path, session: str) -> Iterator[Holder]:
         own = trace.origin.session == session
         rows[trace.split] += own
         quoted += not own
-        names |= {f"{family}_{trace.split}.jsonl" for family in (trace.role, COMBINED)}
+        names |= {file_name(family, trace.split) for family in (trace.role, COMBINED)}
+    choices = list(choices_with(folder, session))
+    names |= {file_name(family, one.split, one.method) for one in choices for family in (one.role, COMBINED)}
     if names:
         files = {name: file.sha256 for name, file in manifest.files.items() if name in names}
-        yield Holder(folder, {split: count for split, count in rows.items() if count}, quoted, files)
+        yield Holder(folder, {split: count for split, count in rows.items() if count}, quoted, len(choices), files)
 
 
 def _refuse_beginning(session: str, datasets: Iterable[Path], transcripts: Iterable[Path]) -> None:
@@ -121,7 +125,8 @@ def _about_datasets(holders: Sequence[Holder], prepared: Path) -> Iterator[str]:
         counts = ", ".join(f"{count} {split}" for split, count in holder.rows.items())
         also = f"{counted(holder.quoted, 'row')} made of its transcript in other sessions" if holder.quoted else ""
         own = f"{counted(sum(holder.rows.values()), 'row')} of it ({counts})" if counts else ""
-        yield f"{holder.folder} holds {' and '.join(filter(None, (own, also)))}:"
+        judged = f"{counted(holder.choices, 'row')} of preferences made of it" if holder.choices else ""
+        yield f"{holder.folder} holds {' and '.join(filter(None, (own, also, judged)))}:"
         for name, digest in sorted(holder.files.items()):
             yield f"  {name}  sha256 {digest}"
         yield f"  `python -m data.pipeline all --out {holder.folder}` builds it again without the session."

@@ -13,8 +13,8 @@ import msgspec
 
 from data.origins import is_about, read_drops, read_traces, sessions_of
 from data.record import Drop, Note
-from data.trace import Trace
-from data.validate.rows import COMBINED, DatasetError, open_ledger, read_lines
+from data.trace import Choice, Trace
+from data.validate.rows import COMBINED, DatasetError, file_name, open_ledger, read_lines
 
 _SHOWN = 8  # ids that are named where several could be meant
 _CLOSE = 0.8  # two ids of hexadecimal digits that have nothing to do with each other are often 0.6 alike
@@ -62,7 +62,7 @@ def _how_well(row: str, asked: str) -> int:
 def look_up(folder: Path, trace: Trace) -> Life:
     """Collect what is known of a row. Raises DatasetError where a file of the dataset is missing or damaged."""
     conversation = trace.id.rpartition("#")[0]
-    names = [f"{trace.role}_{trace.split}.jsonl", f"{COMBINED}_{trace.split}.jsonl"]
+    names = [file_name(family, trace.split) for family in (trace.role, COMBINED)]
     places = tuple((name, number) for name in names for number in _lines_of(folder / name, trace.id))
     stages = tuple(open_ledger(folder).stages)
     return Life(
@@ -74,6 +74,15 @@ def look_up(folder: Path, trace: Trace) -> Life:
         left=tuple(drop for drop in read_drops(folder) if drop.stage in stages and _is_from(drop, trace, conversation)),
         manifest_sha256=sha256((folder / "manifest.json").read_bytes()).hexdigest(),
     )
+
+
+def places_of(folder: Path, choice: Choice) -> Iterator[tuple[str, int]]:
+    """The files and lines (1-based) where a row of preferences stands. Its metadata is a text."""
+    needle = msgspec.json.encode(json.dumps({"id": choice.id}, ensure_ascii=False)[1:-1])[1:-1]
+    for name in (file_name(family, choice.split, choice.method) for family in (choice.role, COMBINED)):
+        for number, line in read_lines(folder / name):
+            if needle in line:
+                yield name, number
 
 
 def _notes(trace: Trace, conversation: str) -> tuple[Note, ...]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 from typing import TypeVar
 
 import msgspec
 
-from data.record import Drop
-from data.trace import Trace
+from data.record import Drop, Origin
+from data.trace import Choice, Place, Trace
 from data.validate.rows import DatasetError, read_lines
 
 ORIGINS = "origins.jsonl"
+PREFERRED = "choices.jsonl"  # the same of rows of preferences; there only where there are such rows
 DROPS = "drops.jsonl"
 _Value = TypeVar("_Value")
 
@@ -24,6 +25,12 @@ class _OriginOnly(msgspec.Struct):
 
 class _SessionOnly(msgspec.Struct):
     origin: _OriginOnly
+
+
+def read_choices(folder: Path, holding: str = "") -> Iterator[Choice]:
+    """The origins of rows of preferences, of those alone whose line holds a text; none where there are no such rows."""
+    if (folder / PREFERRED).is_file():
+        yield from _read(folder / PREFERRED, Choice, holding)
 
 
 def read_traces(folder: Path, holding: str = "") -> Iterator[Trace]:
@@ -60,10 +67,17 @@ def _read(path: Path, kind: type[_Value], holding: str) -> Iterator[_Value]:
 
 def rows_with(folder: Path, session: str) -> Iterator[Trace]:
     """The rows of a session, and those of others that were made from its transcript: forks share what came before."""
-    for trace in read_traces(folder, session):
-        files = {trace.origin.file, *(place.file for place in trace.trained)}
-        if trace.origin.session == session or any(is_file_of(file, session) for file in files):
-            yield trace
+    return (one for one in read_traces(folder, session) if _is_made_of(one.origin, one.trained, session))
+
+
+def choices_with(folder: Path, session: str) -> Iterator[Choice]:
+    """The same of rows of preferences."""
+    return (one for one in read_choices(folder, session) if _is_made_of(one.origin, one.replies, session))
+
+
+def _is_made_of(origin: Origin, places: Iterable[Place], session: str) -> bool:
+    files = {origin.file, *(place.file for place in places)}
+    return origin.session == session or any(is_file_of(file, session) for file in files)
 
 
 def is_file_of(file: str, session: str) -> bool:

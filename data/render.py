@@ -16,6 +16,9 @@ from typing import Any
 
 from data.record import Assistant, Message, System, Tool, ToolCall, User
 
+# Stands behind the words that opened a turn where a row starts later in it.
+LEFT_OUT = "[The steps of this turn before the next reply are left out.]"
+
 # A message is rendered to be measured, to be compared, and for each window that shows it.
 _RECENT = 1024
 _LITERAL = re.compile(r"<(?=\\*(?:/?tool_(?:call|result|response)>|\|))")

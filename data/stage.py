@@ -45,17 +45,39 @@ class Account(msgspec.Struct):
             self.note(reason, count)
 
 
+class Choices(msgspec.Struct):
+    """The books of one kind of preference: how many candidates there were, how many became rows, why others did not."""
+
+    found: int = 0
+    rows: int = 0
+    left: dict[str, int] = {}
+
+    def drop(self, reason: str, count: int = 1) -> None:
+        self.left[reason] = self.left.get(reason, 0) + count
+
+    def add(self, other: Choices) -> None:
+        self.found += other.found
+        self.rows += other.rows
+        for reason, count in other.left.items():
+            self.drop(reason, count)
+
+
 class Ledger(msgspec.Struct):
     """The account of a whole build.
 
     `records` counts what every source read, by fate: `used` plus one entry for each named reason.
     `set_aside` weighs the replies that a reader recognised as no training target (synthetic, rewound ...).
+    `preferences` are the books of what people preferred, by method and kind: `dpo: rejected call`.
     """
 
     records: dict[str, dict[str, int]] = {}
     read: Tally = Tally()
     set_aside: dict[str, Tally] = {}
     stages: dict[str, Account] = {}
+    preferences: dict[str, Choices] = {}
+
+    def choices(self, kind: str) -> Choices:
+        return self.preferences.setdefault(kind, Choices())
 
     def account(self, stage: str) -> Account:
         return self.stages.setdefault(stage, Account())
@@ -85,6 +107,8 @@ class Ledger(msgspec.Struct):
             self.set_aside[reason] = self.set_aside.get(reason, Tally()) + tally
         for name, account in other.stages.items():
             self.account(name).add(account)
+        for kind, choices in other.preferences.items():
+            self.choices(kind).add(choices)
 
 
 def run(items: Iterable[Outcome], stages: Iterable[tuple[str, Stage]], ledger: Ledger) -> Iterator[Outcome]:
@@ -145,3 +169,8 @@ def check(ledger: Ledger, order: Sequence[str]) -> None:
     _balance("reading", "the whole build", ledger.read, ledger.account(order[0]).came + aside)
     for before, after in pairwise(order):
         _balance(f"{before} to {after}", "the whole build", ledger.account(before).went, ledger.account(after).came)
+    for kind, books in ledger.preferences.items():
+        accounted = books.rows + sum(books.left.values())
+        if books.found != accounted:
+            raise LedgerImbalance(f"preferences, {kind}: {books.found} were found, {accounted} are accounted for")
+    ledger.preferences = dict(sorted(ledger.preferences.items()))

@@ -15,8 +15,9 @@ from data.config import ConfigError, DataConfig, RoleConfig, SourceKind
 from data.extract import beads, glance, observers, qna, sessions
 from data.extract.unit import Unit
 from data.finish import finish
-from data.finished import Done, Extracted, drop_lines, pack
+from data.finished import Done, Extracted, Preferred, drop_lines, pack
 from data.forms import load_form
+from data.preferences import are_made, prefer, problems_of
 from data.prompts import check_prompts, redact_prompts
 from data.record import Conversation, Drop, dropped
 from data.signals.facts import BeadFate
@@ -37,6 +38,7 @@ ORDER = (
     "redact", "roles", "normalize", "boilerplate", "outcome", "windows", "overlap", "quality", "dedup", "balance",
 )  # fmt: skip
 CLEANING = ORDER.index("windows")  # so many of them come before extracted conversations are written down
+RATING = ORDER.index("quality")  # a window too bad to learn from may still show what was preferred to it
 FORGOTTEN = "forgotten on request"
 LIBRARIES = ("gigatoken", "kingfisher-secret-scanner", "detect-secrets", "hyperscan", "rensa", "numpy")
 
@@ -158,11 +160,27 @@ class Worker:
     def transform(self, items: Sequence[Outcome], ledger: Ledger | None = None) -> bytes:
         """The packed result of clean conversations, added to their books so far."""
         ledger = Ledger() if ledger is None else ledger
-        outcomes = list(run(items, self.stages[CLEANING:], ledger))
-        windows = [outcome for outcome in outcomes if isinstance(outcome, Conversation)]
-        rows, problems = finish(windows, self.setting.config)
+        outcomes: list[Outcome] = []
+        preferred: list[Preferred] = []
+        for item in items:
+            cut = list(run([item], self.stages[CLEANING:RATING], ledger))
+            outcomes += run(cut, self.stages[RATING:], ledger)
+            for made in self._prefer(item, cut, ledger):
+                if isinstance(made, Preferred):
+                    preferred.append(made)
+                else:
+                    outcomes.append(made)
+        rows, problems = finish([item for item in outcomes if isinstance(item, Conversation)], self.setting.config)
         drops = drop_lines(outcome for outcome in outcomes if isinstance(outcome, Drop))
-        return pack(Done(ledger, drops, tuple(rows), tuple(problems)))
+        problems += problems_of(preferred, self.setting.config)
+        return pack(Done(ledger, drops, tuple(rows), tuple(problems), tuple(preferred)))
+
+    def _prefer(self, item: Outcome, cut: Sequence[Outcome], ledger: Ledger) -> Iterator[Preferred | Drop]:
+        """The rows of preferences of a conversation, given its windows, and what made none."""
+        config = self.setting.config
+        if are_made(config) and isinstance(item, Conversation):
+            windows = [one for one in cut if isinstance(one, Conversation)]
+            yield from prefer(item, windows, config, load_form(config.base_model, config.tool_format), ledger)
 
     def work(self, unit: Unit) -> bytes:
         """The packed result of a unit: its rows, its drops and its books."""

@@ -69,6 +69,10 @@ def _sentences(manifest: Manifest, ledger: Ledger, config: DataConfig, out: Path
     )
     if any(after < before for before, after in manifest.balanced.values()):
         yield f"{Balance(manifest.balanced)}.".capitalize()
+    if preferred := preferences(ledger):
+        yield preferred
+    elif config.tool_format == "native" and (config.preferences.dpo or config.preferences.kto):
+        yield "No preferences were made: native calls are no text, which is all that DPO and KTO read."
     missing = [role for role in TOWN_ROLES if role in config.roles and role not in manifest.roles]
     if missing:
         yield f"No sessions of: {', '.join(missing)}. No files were written for them."
@@ -77,6 +81,18 @@ def _sentences(manifest: Manifest, ledger: Ledger, config: DataConfig, out: Path
             yield f"No session fell into {split}. With few sessions that happens; more of them, or another seed, helps."
     others = "origins.jsonl, drops.jsonl, ledger.json, stats.json, manifest.json"
     yield f"Written to {out}: rows by role and split, {others}."
+
+
+def preferences(ledger: Ledger) -> str:
+    """How many rows of preferences were made of what, in one line; empty without candidates."""
+    said = []
+    for method in ("dpo", "kto"):
+        books = {name.removeprefix(f"{method}: "): one for name, one in ledger.preferences.items() if method in name}
+        if found := sum(one.found for one in books.values()):
+            kinds = ", ".join(f"{one.rows} {kind}" for kind, one in books.items() if one.rows)
+            rows = sum(one.rows for one in books.values())
+            said.append(f"{rows:,} for {method} of {found:,} candidates{f' ({kinds})' if kinds else ''}")
+    return f"Preferences: {'; '.join(said)}." if said else ""
 
 
 def _losses(ledger: Ledger) -> str:

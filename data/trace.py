@@ -30,6 +30,21 @@ class Trace(msgspec.Struct, frozen=True):
     split: Split = "train"
 
 
+class Choice(msgspec.Struct, frozen=True):
+    """The origin of one row of preferences: `replies` are the judged one and, of a pair, the better one.
+
+    A row for `method` dpo and one for kto about the same reply have the same id.
+    """
+
+    id: str
+    role: str
+    method: str
+    kind: str
+    origin: Origin
+    replies: tuple[Place, ...]
+    split: Split = "train"
+
+
 def trace_of(window: Conversation) -> Trace:
     """The trace of a window; its split is known only when the row is written."""
     return Trace(

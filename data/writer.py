@@ -10,12 +10,12 @@ from typing import IO
 import msgspec
 
 from data.config import DataConfig
-from data.finished import Finished
-from data.origins import DROPS, ORIGINS
-from data.record import SPLITS, Split
+from data.finished import Finished, Preferred, drop_lines
+from data.origins import DROPS, ORIGINS, PREFERRED
+from data.record import SPLITS, Drop, Split
 from data.trace import with_split
 from data.transform.balance import Balance
-from data.validate.rows import COMBINED, File, Manifest
+from data.validate.rows import COMBINED, File, Manifest, file_name
 
 
 class Input(msgspec.Struct, frozen=True):
@@ -48,17 +48,26 @@ class Writer:
         for file in self._files.values():
             file.close()
 
+    def drop(self, drop: Drop) -> None:
+        self.drops(drop_lines([drop]))
+
     def drops(self, lines: bytes) -> None:
         self._write(DROPS, lines, lines.count(b"\n"))
 
     def row(self, row: Finished, split: Split) -> None:
         """File a row and its origin."""
         for family in (COMBINED, row.role):
-            self._write(f"{family}_{split}.jsonl", row.line + b"\n")
+            self._write(file_name(family, split), row.line + b"\n")
         self._write(ORIGINS, with_split(row.trace, split) + b"\n")
         self._totals[split].update(rows=1, tokens=row.tokens, trained=row.tally.tokens)
         self._roles[row.role] += 1
         self._sessions.add(row.session)
+
+    def preferred(self, row: Preferred, split: Split) -> None:
+        """File a row of preferences and its origin."""
+        for family in (COMBINED, row.role):
+            self._write(file_name(family, split, row.method), row.line + b"\n")
+        self._write(PREFERRED, with_split(row.trace, split) + b"\n")
 
     def manifest(self, source: Input, balance: Balance) -> Manifest:
         """The description of what was written."""

@@ -28,11 +28,11 @@ from data.record import (
     noted,
     weigh,
 )
+from data.render import LEFT_OUT
 from data.stage import Stage
 from data.tokens import TokenCounter
 
 STAGE = "windows"
-LEFT_OUT = "[The steps of this turn before the next reply are left out.]"
 NO_START = "[The start of this session was not recorded.]"
 _TOOLS_SHARE = 4  # of a window at most this part goes to schemas; twelve tools with all their arguments take as much
 _LEAST_OPENING = 48  # tokens; less of an opening says nothing

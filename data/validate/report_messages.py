@@ -14,9 +14,9 @@ from typing import Any, Literal
 import msgspec
 
 from data.record import ToolCall
-from data.render import render_call
+from data.render import LEFT_OUT, render_call
 from data.transform.chat_formatter import NativeRow, Row
-from data.transform.chunker import LEFT_OUT, NO_START
+from data.transform.chunker import NO_START
 from data.validate.rows import DatasetError
 
 Speaker = Literal["system", "user", "assistant", "tool"]

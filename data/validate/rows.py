@@ -19,7 +19,7 @@ from data.transform.chat_formatter import NativeRow, Row
 
 COMBINED = "gastown"  # the files with the rows of all roles; <role>_<split>.jsonl hold the same rows again
 
-_SPLIT_NAME = re.compile(r"(?P<family>.+)_(?P<split>train|val|test)\.jsonl")
+_SPLIT_NAME = re.compile(r"(?P<family>.+?)(?:_|(?P<method>\.(?:dpo|kto))\.)(?P<split>train|val|test)\.jsonl")
 _Value = TypeVar("_Value")
 
 
@@ -109,11 +109,23 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
         raise DatasetError(f"{path}: cannot be read ({error.strerror}). Give a dataset file of a build.") from None
 
 
+def file_name(family: str, split: str, method: str = "") -> str:
+    """Where the rows of a family and split stand, or with a method its preferences: `mayor.dpo.train.jsonl`.
+
+    Without an underscore, so that whoever takes all `*_train.jsonl` or `mayor_*` gets no preferences among the rows.
+    """
+    return f"{family}.{method}.{split}.jsonl" if method else f"{family}_{split}.jsonl"
+
+
+def is_dataset_file(name: str) -> bool:
+    return _SPLIT_NAME.fullmatch(name) is not None
+
+
 def dataset_files(path: Path) -> list[Path]:
     """The file itself, or the dataset files of a folder. Raises DatasetError where a folder has none."""
     if not path.is_dir():
         return [path]
-    files = sorted(file for file in path.glob("*.jsonl") if _SPLIT_NAME.fullmatch(file.name))
+    files = sorted(file for file in path.glob("*.jsonl") if is_dataset_file(file.name))
     if not files:
         raise DatasetError(
             f"{path} holds no dataset files. Give the output folder of a build, or run `make all` first."
@@ -122,10 +134,13 @@ def dataset_files(path: Path) -> list[Path]:
 
 
 def split_of(path: Path) -> tuple[str, Split | None]:
-    """The family and the split in a file's name: `mayor_val.jsonl` is ("mayor", "val")."""
+    """The family and the split in a file's name: `mayor_val.jsonl` is ("mayor", "val").
+
+    The preferences of a role are a family of their own: `mayor.dpo.val.jsonl` is ("mayor.dpo", "val").
+    """
     match = _SPLIT_NAME.fullmatch(path.name)
     split = next((s for s in SPLITS if match and s == match["split"]), None)
-    return (match["family"] if match else path.stem), split
+    return (f"{match['family']}{match['method'] or ''}" if match else path.stem), split
 
 
 def _decode_file(path: Path, kind: type[_Value]) -> _Value:

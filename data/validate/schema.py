@@ -1,4 +1,4 @@
-"""The contract of a dataset row: a JSON Schema for each of its two forms, and the rules that a schema cannot say.
+"""The contract of a dataset row: a JSON Schema for each of its forms, and the rules that a schema cannot say.
 
 `python -m data.validate.schema FILE...` checks dataset files, or all of a folder, line by line, and the files of
 one folder against each other; it prints `file:line: sentence` for each problem and fails if there is one.
@@ -23,6 +23,7 @@ import msgspec
 from data.record import Split
 from data.validate.native import NotJson, decode_texts, is_native, native_problems
 from data.validate.pairing import pairing_problems
+from data.validate.preferences import check_preference, is_preference, metadata_of
 from data.validate.rows import DatasetError, dataset_files, read_lines, split_of
 from data.validate.shape import fits
 
@@ -40,6 +41,8 @@ Turns = Sequence[Mapping[str, Any]]
 
 def check_row(row: Any) -> list[str]:
     """Every problem of a row, one sentence each; an empty list where it keeps the contract."""
+    if is_preference(row):
+        return check_preference(row)
     try:
         row = decode_texts(row) if is_native(row) else row
     except NotJson as problem:
@@ -98,7 +101,7 @@ class Build:
         if row in self._rows[family]:
             yield f"row {row} stands twice in the {family} files"
         self._rows[family].add(row)
-        for trained in metadata["trained_ids"]:
+        for trained in metadata.get("trained_ids", ()):  # a row of preferences judges what another row trains
             if (other := self._row_of.setdefault(trained, row)) != row:
                 yield f"message {trained} is trained in row {other} too"
         if split and (other_split := self._split_of.setdefault(session, split)) != split:
@@ -126,7 +129,8 @@ def _line_problems(raw: bytes, build: Build, family: str, split: Split | None) -
     if problems := check_row(row):
         yield from problems
     else:
-        yield from build.problems(row["metadata"], family, split)
+        metadata = metadata_of(row) if is_preference(row) else row["metadata"]
+        yield from build.problems(metadata, family, split)
 
 
 def _order_problems(turns: Turns) -> Iterator[str]:

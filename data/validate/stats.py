@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from data.record import SPLITS, Drop, Split, Tally
-from data.stage import Ledger
+from data.stage import Choices, Ledger
 from data.transform.chat_formatter import NativeRow, Row
 from data.validate.rows import DatasetError, open_build, open_ledger, read_build, read_lines
 from data.validate.tally import Part, Tallier, facts_of
@@ -59,7 +59,7 @@ class Stats(msgspec.Struct, frozen=True):
     """Everything in a build; `role_rows` are a role's rows by split, `losses` and `sessions` are the largest first.
 
     `sources` is by kind of source; `sessions` are the LARGEST; `balanced` is what the stage `balance` took from the
-    train split, by role.
+    train split, by role. `preferences` are by method and kind.
     """
 
     total: Part
@@ -73,6 +73,7 @@ class Stats(msgspec.Struct, frozen=True):
     losses: tuple[Loss, ...]
     changes: dict[str, dict[str, int]]
     balanced: dict[str, Tally]
+    preferences: dict[str, Choices]
 
 
 class _Books:
@@ -121,6 +122,7 @@ def collect(folder: Path) -> Stats:
         losses=tuple(sorted(_losses(ledger), key=lambda loss: (-loss.tally.chars, loss.stage, loss.reason))),
         changes={stage: account.notes for stage, account in ledger.stages.items() if account.notes},
         balanced=_balanced(folder) if ledger.account("balance").left else {},
+        preferences=ledger.preferences,
     )
 
 

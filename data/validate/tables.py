@@ -21,7 +21,7 @@ def show(stats: Stats, console: Console) -> None:
     """Print what was read, what became of it, and what is in the rows."""
     read = (_records(stats), _losses(stats), _changes(stats))
     made = (_balance(stats), _splits(stats), _lengths(stats), _roles(stats), _known(stats))
-    for table in (*read, *made, _calls(stats), _sessions(stats)):
+    for table in (*read, *made, _calls(stats), _preferences(stats), _sessions(stats)):
         if table.row_count:
             console.print(table)
     total = stats.total
@@ -130,6 +130,16 @@ def _calls(stats: Stats) -> Table:
         table.add_row(name, f"{count:,}", share(count, total))
     if rest := sum(count for _, count in calls[TOP:]):
         table.add_row(f"{len(calls) - TOP} others", f"{rest:,}", share(rest, total))
+    return table
+
+
+def _preferences(stats: Stats) -> Table:
+    table = _table("Preferences", "kind", "candidates", "rows", "left, by reason")
+    table.columns[-1].justify = "left"
+    table.columns[-1].no_wrap = False
+    for kind, books in stats.preferences.items():
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in books.left.items())
+        table.add_row(kind, f"{books.found:,}", f"{books.rows:,}", reasons or "none")
     return table
 
 
