@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from configs.runs.check import main
-from configs.runs.start import START_FILE
-from tests.test_train_outcome import run_folder, state
+from configs.runs.record import START_FILE
+from tests.test_runs_outcome import run_folder, state
 
 CONFIG = "base_model: some/base\nloss_watchdog_threshold: 5.0\n"
 

@@ -1,4 +1,4 @@
-"""Before a training: what is missing is said at once, and only the same recipe on the same rows is resumed."""
+"""Before a training: only the same recipe on the same rows is resumed, and what was started is noted."""
 
 import json
 from pathlib import Path
@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from configs.runs import start
-from configs.combine import combine
-from configs.runs.start import START_FILE, WHOLE_CHECKPOINT, gpu_keys, main, obstacles, prepare
+from configs.runs.record import START_FILE
+from configs.runs.start import WHOLE_CHECKPOINT, main, prepare
 
 ROW = json.dumps({"conversations": [], "metadata": {"tokens": 10, "trained_tokens": 4}}) + "\n"
 
@@ -25,12 +24,18 @@ def recipe(tmp_path: Path) -> tuple[Path, dict[str, Any]]:
     return file, config
 
 
-def checkpoint(folder: Path, step: int, missing: str | None = None) -> None:
+def checkpoint(folder: Path, step: int, missing: str | None = None) -> Path:
     target = folder / f"checkpoint-{step}"
     target.mkdir(parents=True)
     for name in WHOLE_CHECKPOINT:
         if name != missing:
-            (target / name).write_text("x", encoding="utf-8")
+            (target / name).write_text("{}", encoding="utf-8")
+    return target
+
+
+def noted(config: dict[str, Any]) -> dict[str, Any]:
+    start: dict[str, Any] = json.loads((Path(config["output_dir"]) / START_FILE).read_text(encoding="utf-8"))
+    return start
 
 
 def test_the_same_recipe_resumes_from_whole_checkpoints_only(recipe: tuple[Path, dict[str, Any]]) -> None:
@@ -57,6 +62,14 @@ def test_a_checkpoint_without_any_of_its_files_is_not_resumed(
     assert not list(Path(config["output_dir"]).glob("checkpoint-*"))
 
 
+def test_a_checkpoint_whose_state_was_cut_off_is_not_resumed(recipe: tuple[Path, dict[str, Any]]) -> None:
+    file, config = recipe
+    prepare(file, config)
+    (checkpoint(Path(config["output_dir"]), 10) / "trainer_state.json").write_text('{"global_st', encoding="utf-8")
+    prepare(file, config)
+    assert not list(Path(config["output_dir"]).glob("checkpoint-*"))
+
+
 def test_another_recipe_never_continues_an_old_run(recipe: tuple[Path, dict[str, Any]]) -> None:
     file, config = recipe
     folder = Path(config["output_dir"])
@@ -71,34 +84,21 @@ def test_another_recipe_never_continues_an_old_run(recipe: tuple[Path, dict[str,
 def test_the_start_is_noted_with_the_recipe_and_the_rows(recipe: tuple[Path, dict[str, Any]]) -> None:
     file, config = recipe
     prepare(file, config)
-    noted = json.loads((Path(config["output_dir"]) / START_FILE).read_text(encoding="utf-8"))
-    assert noted["config"] == file.read_text(encoding="utf-8")
-    assert noted["data"][0]["rows"] == 1
-    assert noted["data"][0]["tokens"] == 10
+    start = noted(config)
+    assert start["config"] == file.read_text(encoding="utf-8")
+    assert start["data"][0]["rows"] == 1
+    assert start["data"][0]["tokens"] == 10
+    assert ["base_model", "Qwen/Qwen2.5-7B-Instruct", "some/base"] in start["differences"]
+    assert start["manifest"] is None
 
 
-def test_every_obstacle_is_named_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(start, "find_spec", lambda name: None)
-    config = {"base_model": str(tmp_path / "base"), "datasets": [{"path": str(tmp_path / "rows.jsonl")}]}
-    rows, base, axolotl = obstacles(config)
-    assert rows.endswith("rows.jsonl: no such file. Run `make all`, then resolve the recipe again.")
-    assert base.endswith("base: no model there. `make smoke` makes the tiny base; or name another base_model.")
-    assert axolotl == "Axolotl is not installed in this environment. Run `pip install -r requirements-gpu.txt`."
-
-
-def test_without_a_gpu_the_real_recipe_says_what_to_do(
-    monkeypatch: pytest.MonkeyPatch, recipe: tuple[Path, dict[str, Any]]
-) -> None:
-    monkeypatch.setattr(start, "find_spec", lambda name: name)
-    monkeypatch.setattr(start, "has_gpu", lambda: False)
-    config = {**combine("mayor"), "datasets": recipe[1]["datasets"], "test_datasets": []}
-    (sentence,) = obstacles(config)
-    assert sentence.startswith("This machine has no CUDA GPU, which load_in_4bit: true, bf16: auto, ")
-    assert sentence.endswith("Rent one, or add `--with smoke`.")
-
-
-def test_the_smoke_recipe_needs_no_gpu() -> None:
-    assert gpu_keys(combine("mayor", ["smoke"])) == []
+def test_the_manifest_beside_the_rows_is_noted_by_its_digest(recipe: tuple[Path, dict[str, Any]]) -> None:
+    file, config = recipe
+    manifest = file.with_name("manifest.json")
+    manifest.write_text(json.dumps({"sample": True, "sessions": 150, "files": {}}), encoding="utf-8")
+    prepare(file, config)
+    found = noted(config)["manifest"]
+    assert (found["sample"], found["sessions"], len(found["sha256"])) == (True, 150, 64)
 
 
 def test_a_missing_recipe_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

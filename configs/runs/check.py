@@ -2,26 +2,22 @@
 output/adapters/mayor`.
 
 On success the adapter's files go to the adapter folder in one move, with run.json: the recipe, the hashes
-of the rows, versions, steps and losses. Otherwise it names the reason, exits 1 and leaves the adapter
+of the rows, versions, machine, steps and losses. Otherwise it names the reason, exits 1 and leaves the adapter
 folder alone.
 """
 
 import argparse
-import importlib.metadata
-import json
 import os
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
 from configs.runs.outcome import Failure, Outcome, judge
-from configs.runs.start import START_FILE
+from configs.runs.record import RUN_FILE, read_start, run_record, write_record
 
 REQUIRED: Final = ("adapter_config.json", "adapter_model.safetensors")
 TOKENIZER: Final = (
@@ -32,16 +28,6 @@ TOKENIZER: Final = (
     "vocab.json",
     "merges.txt",
     "chat_template.jinja",
-)
-PACKAGES: Final = (
-    "axolotl",
-    "torch",
-    "transformers",
-    "peft",
-    "trl",
-    "datasets",
-    "bitsandbytes",
-    "tokenizers",
 )
 
 
@@ -80,36 +66,8 @@ def check(checkpoints: Path, adapter: Path) -> Outcome | Failure:
     start = read_start(checkpoints)
     outcome = judge(checkpoints, yaml.safe_load(start["config"]).get("loss_watchdog_threshold"))
     if isinstance(outcome, Outcome):
-        publish(checkpoints, adapter, run_record(start, outcome))
+        publish(checkpoints, adapter, run_record(start, outcome, checkpoints))
     return outcome
-
-
-def read_start(checkpoints: Path) -> dict[str, Any]:
-    """What configs/runs/start.py noted before the training began."""
-    file = checkpoints / START_FILE
-    try:
-        start: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise ValueError(
-            f"{file}: missing or unreadable, so nobody knows what was trained. Train with scripts/train.sh."
-        ) from None
-    return start
-
-
-def run_record(start: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
-    return {
-        **start,
-        "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {name: version(name) for name in PACKAGES},
-        "outcome": asdict(outcome),
-    }
-
-
-def version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def publish(checkpoints: Path, adapter: Path, record: Mapping[str, Any]) -> None:
@@ -123,7 +81,7 @@ def publish(checkpoints: Path, adapter: Path, record: Mapping[str, Any]) -> None
                 shutil.copyfile(checkpoints / name, unfinished / name)
                 # Safetensors come out readable by their owner alone, which breaks shared machines and containers.
                 (unfinished / name).chmod(0o644)
-        (unfinished / "run.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        write_record(unfinished / RUN_FILE, record)
         if adapter.exists():
             adapter.rename(replaced)
         unfinished.rename(adapter)
