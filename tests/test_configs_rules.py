@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from configs.combine import combine
 from configs.files import BASE_FILE, SCHEMA_FILE
-from configs.rules import divides, problems_of
+from configs.rules import problems_of
 from configs.strict_yaml import load_mapping
-from configs.validate import check, combinations, main
+from configs.validate import check
 
 KEYS = sorted(load_mapping(BASE_FILE))
 
@@ -45,8 +45,7 @@ def test_a_misspelt_key_is_always_found_and_the_right_one_proposed(
         ("lora_target_linear: true", "1: `lora_target_linear` and `lora_target_modules` are joined without a word."),
         ("warmup_steps: 5", "1: `warmup_steps` and `warmup_ratio` exclude each other. Remove one."),
         ("flash_attention: true", "1: `flash_attention` is the old name of `attn_implementation`"),
-        ("save_steps: 0.25", "1: `load_best_model_at_end` needs a `save_steps` that is a multiple of `eval_steps`."),
-        ("test_datasets: null", "configs/roles/mayor.yml:3: `early_stopping_patience` needs `test_datasets`."),
+        ("save_steps: 0.25", "1: `load_best_model_at_end` and early stopping need a `save_steps` that is a multiple"),
     ],
 )  # fmt: skip
 def test_one_mistake_is_one_sentence_with_its_line(tmp_path: Path, text: str, problem: str) -> None:
@@ -80,39 +79,8 @@ def test_all_mistakes_of_a_recipe_come_at_once(tmp_path: Path) -> None:
     assert len(problems_with(tmp_path, "lora_rr: 64\nsequence_len: long\nload_in_4bit: false\n")) == 3
 
 
-@given(part=st.integers(1, 50), times=st.integers(1, 20))
-def test_a_multiple_is_recognised_in_steps_and_in_fractions(part: int, times: int) -> None:
-    assert divides(part, part * times)
-    assert divides(part / 1000, part * times / 1000)
-    assert not divides(part * times + part / 2, part * times)
-
-
-@pytest.mark.parametrize(("role", "overrides"), list(combinations()))
-def test_every_recipe_is_valid(role: str, overrides: tuple[str, ...]) -> None:
-    assert check(role, overrides) == []
-
-
-def test_the_command_counts_what_it_checked(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main() == 0
-    assert capsys.readouterr().out.startswith("36 recipes are valid for Axolotl 0.19")
-
-
 @pytest.mark.slow
 def test_the_schema_is_that_of_the_installed_axolotl() -> None:
     make_schema = pytest.importorskip("configs.make_schema")
     pytest.importorskip("axolotl")
     assert yaml.safe_load(SCHEMA_FILE.read_text(encoding="utf-8")) == make_schema.axolotl_schema()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("role", "overrides"), list(combinations()))
-def test_axolotl_itself_accepts_every_recipe(role: str, overrides: tuple[str, ...]) -> None:
-    pytest.importorskip("axolotl")
-    from axolotl.utils.config import prepare_plugins, validate_config
-    from axolotl.utils.dict import DictDefault
-
-    config = DictDefault(combine(role, overrides))
-    prepare_plugins(config)
-    card = {"bf16": True, "fp8": False, "tf32": True, "n_gpu": 1, "compute_capability": "sm_89"}
-    validated = validate_config(config, capabilities=card, env_capabilities={"torch_version": "2.13.0"})
-    assert validated.lora_r == config.lora_r
