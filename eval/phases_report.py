@@ -20,7 +20,7 @@ from eval.statistics import Rate
 from eval.wording import LEFT_OUT, TOO_FEW, change, of_scenarios, p_value, percent, size
 
 # How sentences call the three.
-NAMES = {Side.BASE: "the base", Side.ALL: "the all-roles adapter", Side.OWN: "its own adapter"}
+NAMES = {Side.BASE: "the base", Side.ALL: "the all-roles adapter", Side.OWN: "the role's own adapter"}
 LEGEND = (
     "points: passed scenarios of the first less those of the second, in percent, with the 95 % interval of the paired "
     "difference; p: signs of the families flipped, Holm over the roles; better or worse: the interval excludes 0 and "
@@ -74,7 +74,13 @@ def rates_of(contrasts: Sequence[Contrast]) -> dict[str, dict[Side, Rate]]:
 def sentences(contrasts: Sequence[Contrast]) -> Iterator[str]:
     """One a role, and one for all of them: who is better than whom, and what the data cannot tell."""
     for role in rates_of(contrasts):
-        said = [_clause(contrast, row) for contrast, row in zip(contrasts, _rows(contrasts, role), strict=True)]
+        found = [(contrast, row, verdict(row)) for contrast, row in zip(contrasts, _rows(contrasts, role), strict=True)]
+        said = [_claim(contrast, row) for contrast, row, what in found if what is not Verdict.OPEN]
+        left = [f"{NAMES[one.over]} from {NAMES[one.under]}" for one, _, what in found if what is Verdict.OPEN]
+        if not said:
+            left = ["the three apart"]
+        if left:
+            said.append(f"the data cannot tell {', nor '.join(left)}")
         yield f"{_shown(role)}: {'; '.join(said)}."
 
 
@@ -115,13 +121,9 @@ def as_json(contrasts: Sequence[Contrast], dataset: str) -> dict[str, Any]:
     }
 
 
-def _clause(contrast: Contrast, row: Row) -> str:
+def _claim(contrast: Contrast, row: Row) -> str:
     over, under = NAMES[contrast.over], NAMES[contrast.under]
-    match verdict(row):
-        case Verdict.OPEN:
-            return f"whether {over} or {under} is better, the data cannot tell"
-        case found:
-            return f"{over} is {found} than {under}, by {points(abs(row.difference.value)).lstrip('+')} points"
+    return f"{over} is {verdict(row)} than {under} ({points(row.difference.value)} points)"
 
 
 def _rows(contrasts: Sequence[Contrast], role: str) -> list[Row]:

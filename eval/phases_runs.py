@@ -5,6 +5,7 @@ yet, one loaded model after the other. The runs lie where `make eval` puts them,
 """
 
 import gc
+import hashlib
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any
 import msgspec
 
 from eval.contamination import contaminated
-from eval.errors import BadInput, read_json, sha256, writable, write_json
+from eval.errors import BadInput, read_json, writable, write_json
 from eval.journal import Journal
 from eval.models import Model, Settings, open_model
 from eval.results import NAME, Overlap, RoleBench, read_results
@@ -48,7 +49,10 @@ class Trio:
 
 
 def one_dataset(adapters: Path, names: Sequence[str], rows: Path) -> str:
-    """The digest of the manifest whose rows every adapter has learned; BadInput names all those that have not."""
+    """The SHA-256 of the manifest whose rows every adapter has learned; BadInput names all those that have not.
+
+    The files are compared, not the manifest that run.json names: another one over equal rows is the same dataset.
+    """
     manifest = rows / "manifest.json"
     files = read_json(manifest, "make all").get("files", {})
     problems = []
@@ -59,7 +63,7 @@ def one_dataset(adapters: Path, names: Sequence[str], rows: Path) -> str:
             problems.append(f"{adapters / name} learned {' and '.join(other)} of another dataset than {rows}")
     if problems:
         raise BadInput(f"{'; '.join(problems)}. Train again on one dataset: `make phases`.")
-    return sha256(manifest.read_bytes())
+    return hashlib.sha256(manifest.read_bytes()).hexdigest()
 
 
 def play_roles(course: Course, adapters: Path) -> dict[str, Trio]:

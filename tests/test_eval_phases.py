@@ -17,7 +17,7 @@ from eval import phases_runs
 from eval.errors import BadInput, one_sentence
 from eval.gate import ALPHA
 from eval.phases import phases
-from eval.phases_report import as_json, print_phases, sentences
+from eval.phases_report import NAMES, as_json, print_phases, sentences
 from eval.phases_runs import Trio, one_dataset
 from eval.phases_table import Contrast, Verdict, compare_phases, verdict
 from eval.results import RoleBench, read_results
@@ -61,16 +61,19 @@ def test_a_difference_has_the_sign_of_the_passes_and_no_claim_beyond_its_interva
     contrasts = compare_phases({"mayor": trio(played(base), played(together), played(own))})
     passed = {"base": sum(base), "all roles": sum(together), "own role": sum(own)}
     (sentence,) = sentences(contrasts)
-    clauses = sentence.removeprefix("mayor: ").removesuffix(".").split("; ")
-    for contrast, clause in zip(contrasts, clauses, strict=True):
+    for contrast in contrasts:
         (row,) = contrast.rows
         gain = passed[contrast.over] - passed[contrast.under]
         assert round(row.difference.value * 20) == gain
-        sure = not row.difference.low <= 0 <= row.difference.high and row.p_holm < ALPHA
-        assert (verdict(row) is Verdict.OPEN) == clause.endswith("the data cannot tell") == (not sure)
-        if sure:
+        over, under = NAMES[contrast.over], NAMES[contrast.under]
+        claims = [f"{over} is {word} than {under} ({5 * gain:+d}.0 points)" for word in ("better", "worse")]
+        if row.difference.low <= 0 <= row.difference.high or row.p_holm >= ALPHA:
+            assert verdict(row) is Verdict.OPEN
+            assert f"{over} from {under}" in sentence or sentence == "mayor: the data cannot tell the three apart."
+            assert not any(claim in sentence for claim in claims)
+        else:
             assert verdict(row) is (Verdict.BETTER if gain > 0 else Verdict.WORSE)
-            assert f"is {verdict(row)} than" in clause and clause.endswith(f"by {5 * abs(gain)}.0 points")
+            assert claims[gain < 0] in sentence and f"{over} from {under}" not in sentence
     all_base, own_base, own_all = (contrast.rows[0].difference.value for contrast in contrasts)
     assert own_all == pytest.approx(own_base - all_base)
 
@@ -105,7 +108,7 @@ def test_the_table_of_several_roles_fits_into_a_hundred_columns_and_ends_with_al
     ]
     assert starts == [*NAMED] * 2
     said = [line for line in text.splitlines() if line.startswith("witness: ")]
-    assert said and "whether" not in said[0]
+    assert said and "cannot tell" not in said[0]
 
 
 def test_the_numbers_as_json_are_those_of_the_table() -> None:
@@ -220,7 +223,7 @@ def test_each_side_plays_once_and_what_is_played_is_not_played_again(
     assert town.compare() == 0
     first = capsys.readouterr().out
     assert town.opened == ["base", "gastown", "mayor"]
-    assert "its own adapter is better than the base" in " ".join(first.split())
+    assert "the role's own adapter is better than the base" in " ".join(first.split())
     assert town.compare() == 0
     assert town.opened == ["base", "gastown", "mayor"]
     assert capsys.readouterr().out == first
