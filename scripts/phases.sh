@@ -68,6 +68,10 @@ train() { # train RUN WITH...; 0 trained, 3 too few rows
 
 [[ -n "$roles" ]] || roles="$(with_rows)"
 [[ -n "${roles// /}" ]] || die "$root/datasets has rows of no role with scenarios in $scenarios. Run \`make all\`, or give --roles."
+for role in $roles; do # known before hours of training
+  [[ -f "$scenarios/$role.jsonl" ]] || die "$role has no scenarios in $scenarios, so nothing could be compared. Leave it out of --roles."
+  "$dry_run" || [[ -s "$root/datasets/${role}_train.jsonl" ]] || die "$role has no rows in $root/datasets. Leave it out of --roles."
+done
 "$dry_run" || mkdir -p "$root/phases"
 train "$all" "${with[@]}" "${with_all[@]}" || die "phase 1: the all-roles adapter was not trained; see $root/phases/$all.log"
 chosen=() left_out=()

@@ -103,6 +103,19 @@ def test_without_a_dataset_nothing_is_trained(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("role", "sentence"), [("dog", "has no scenarios in eval/prompts"), ("crew", "has no rows in")]
+)
+def test_a_role_that_could_not_be_compared_is_refused_before_the_first_training(
+    tmp_path: Path, role: str, sentence: str
+) -> None:
+    rows(tmp_path, mayor=2, dog=2, crew=0)
+    answer = phases("--root", str(tmp_path), "--roles", f"mayor {role}")
+    assert answer.returncode == 1
+    assert answer.stderr.startswith(f"phases: {role} {sentence}")
+    assert not (tmp_path / "phases").exists()
+
+
 @pytest.fixture
 def town(tmp_path: Path) -> Path:
     """Rows, a base, and the doubles of Axolotl and of the evaluation."""

@@ -148,3 +148,20 @@ def test_attention_copies_before_any_training(datasets: Path, tmp_path: Path) ->
         assert first[0, head, here, here - back].mean() > 0.9
     # Evenly spread attention would give each of the 119 places less than 0.01.
     assert second[0, 0, here, here - 59].mean() > 0.1
+
+
+@pytest.mark.slow
+def test_the_loss_of_the_labelled_tokens_is_the_one_that_the_model_gives(datasets: Path, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    from scripts.tiny_base.model import build_model, learned_loss, padded
+    from scripts.tiny_base.tokenizer import encode_turns, train_tokenizer
+
+    town = read_town(datasets)
+    tokenizer = train_tokenizer(town.texts, tmp_path / "tokenizer")
+    model = build_model(tokenizer, seed=1)
+    batch = [encode_turns(tokenizer, turns) for turns in conversations(town, 4, seed=2)]
+    assert len({len(ids) for ids, _ in batch}) > 1
+    ids, labels = padded(batch, tokenizer.pad_token_id)
+    mask = torch.tensor([[place < len(tokens) for place in range(ids.shape[1])] for tokens, _ in batch]).long()
+    own = model(input_ids=ids, attention_mask=mask, labels=labels).loss
+    assert learned_loss(model, ids, labels).item() == pytest.approx(own.item(), abs=1e-5)

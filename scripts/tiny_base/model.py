@@ -61,7 +61,7 @@ def pretrain(model: Any, tokenizer: Any, town: TownText, steps: int, seed: int) 
     losses: list[float] = []
     model.train()
     for step, batch in enumerate(batches(encoded, seed), start=1):
-        loss = model(**padded(batch, tokenizer.pad_token_id)).loss
+        loss = learned_loss(model, *padded(batch, tokenizer.pad_token_id))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -89,16 +89,28 @@ def batches(examples: Iterator[Example], seed: int) -> Iterator[list[Example]]:
         yield from grouped
 
 
-def padded(batch: Sequence[Example], pad: int) -> dict[str, Any]:
-    """Tensors of one batch, padded on the right to its longest example."""
+def padded(batch: Sequence[Example], pad: int) -> tuple[Any, Any]:
+    """Token ids and labels of one batch, padded on the right to its longest example."""
     import torch
 
     width = max(len(ids) for ids, _ in batch)
-    return {
-        "input_ids": torch.tensor([ids + [pad] * (width - len(ids)) for ids, _ in batch]),
-        "attention_mask": torch.tensor([[1] * len(ids) + [0] * (width - len(ids)) for ids, _ in batch]),
-        "labels": torch.tensor([labels + [-100] * (width - len(labels)) for _, labels in batch]),
-    }
+    return (
+        torch.tensor([ids + [pad] * (width - len(ids)) for ids, _ in batch]),
+        torch.tensor([labels + [-100] * (width - len(labels)) for _, labels in batch]),
+    )
+
+
+def learned_loss(model: Any, ids: Any, labels: Any) -> Any:
+    """Mean loss of the labelled tokens, as the model gives it, in two thirds of the time.
+
+    Two of three tokens have no label, so their logits over the vocabulary are never made. Padding stands behind what
+    is real, where no token looks, so no mask keeps the attention from its fast form.
+    """
+    import torch
+
+    hidden, wanted = model.model(input_ids=ids).last_hidden_state[:, :-1], labels[:, 1:]
+    learned = wanted != -100
+    return torch.nn.functional.cross_entropy(model.lm_head(hidden[learned]), wanted[learned])
 
 
 def save(model: Any, out: Path) -> None:
