@@ -87,7 +87,7 @@ def print_verdict(plan: Plan, console: Console) -> None:
     free = plan.gpu.memory_gib - plan.needs
     says = {
         Verdict.FITS: f"{free:.1f} GiB stay free.",
-        Verdict.TIGHT: f"{-free:.1f} GiB too much, and saved only if PyTorch gives back its free pieces. Change something.",
+        Verdict.TIGHT: f"{-free:.1f} GiB too much, unless PyTorch gives its free pieces back. Change something.",
         Verdict.TOO_LARGE: f"{-free:.1f} GiB too much.",
     }
     console.print(f"{plan.verdict.upper()}: {says[plan.verdict]}", style=COLOURS[plan.verdict])
