@@ -19,6 +19,10 @@ ALL_ROLES: Final = "gastown"
 # A run's name is that of a file and of folders.
 RUN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
+# The adapter that training starts from, and what loads it on preferences.
+START: Final = "lora_model_dir"
+CONTINUED: Final = {"dpo": "configs.continued.Dpo", "kto": "configs.continued.Kto"}
+
 # What trains with validation rows only. A role without any trains without these.
 EVALUATION_KEYS = (
     "test_datasets",
@@ -47,9 +51,11 @@ def combine(role: str, overrides: Iterable[str] = (), output: Output | None = No
 
     `run` names what it trains; without one, `run_name` does. Raises `ConfigError` with every problem.
     """
+    output = output or Output()
     base, *rest = load_all(layer_files(role, overrides))
     rl = method_of(reduce(merge, rest, base))
-    return reduce(merge, rest, merge(base, role_keys(role, rl, name_of(role, rl, run), base, output or Output())))
+    config = reduce(merge, rest, merge(base, role_keys(role, rl, name_of(role, rl, run), base, output)))
+    return {**config, **start_keys(config, output.adapter(role))} if START in config else config
 
 
 def run_name(role: str, overrides: Iterable[str] = (), run: str = "") -> str:
@@ -129,6 +135,13 @@ def role_keys(role: str, rl: str, run: str, base: Mapping[str, Any], output: Out
         "output_dir": str(output.checkpoints(run)),
         "wandb_name": run,
     }
+
+
+def start_keys(config: Mapping[str, Any], adapter: Path) -> Config:
+    """Where a recipe starts that goes on with an adapter; on preferences it takes a trainer of ours to load it."""
+    keys = {START: str(config[START]).replace("{adapter}", str(adapter))}
+    rl = method_of(config)
+    return keys | ({"trainer_cls": CONTINUED[rl]} if rl in CONTINUED else {})
 
 
 def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> Config:

@@ -31,6 +31,9 @@ class Output:
     def checkpoints(self, run: str) -> Path:
         return self.root / "checkpoints" / run
 
+    def adapter(self, run: str) -> Path:
+        return self.root / "adapters" / run
+
     def rows(self, role: str, split: str, rl: str = "") -> Path:
         """A role's rows, or its preferences for a method such as `dpo`."""
         return self.datasets / (f"{role}.{rl}.{split}.jsonl" if rl else f"{role}_{split}.jsonl")

@@ -8,8 +8,9 @@ this is it. A run on preferences has a name of its own, mayor-dpo, and so replac
 """
 
 import argparse
+import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import yaml
 
 from configs.combine import (
     ALL_ROLES,
+    START,
     Config,
     combine,
     differences,
@@ -71,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
 def resolve(role: str, overrides: list[str], output: Output, run: str = "") -> tuple[Config, RowFile]:
     """The complete recipe and its training rows. Raises `ConfigError` with everything that is wrong."""
     config = combine(role, overrides, output, run)
-    problems = problems_of(config, layer_files(role, overrides))
+    problems = [*problems_of(config, layer_files(role, overrides)), *problems_of_start(config)]
     train_file, val_file = (output.rows(role, split, method_of(config)) for split in ("train", "val"))
     if not train_file.is_file():
         raise ConfigError([*problems, missing_rows(role, output, method_of(config))])
@@ -85,6 +87,27 @@ def resolve(role: str, overrides: list[str], output: Output, run: str = "") -> t
     return {**config, "dataset_prepared_path": str(output.prepared / prepared_name(config, files))}, files[0]
 
 
+def problems_of_start(config: Mapping[str, Any]) -> Iterator[str]:
+    """Why training cannot start from the adapter that the recipe names, if it names one."""
+    if START not in config:
+        return
+    folder = Path(config[START])
+    try:
+        adapter = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        yield (
+            f"{folder}: no adapter there to start from. Train it first (`scripts/train.sh {folder.name}`), "
+            "or leave out `--with sft`."
+        )
+        return
+    for key, name in (("lora_r", "r"), ("lora_alpha", "lora_alpha")):
+        if adapter.get(name) != config.get(key):
+            yield (
+                f"{folder}: its {name} is {adapter.get(name)}, the recipe's {key} is {config.get(key)}, which would "
+                "not count. Give the recipe the adapter's, or train the adapter again."
+            )
+
+
 def missing_rows(role: str, output: Output, rl: str = "") -> str:
     """Why there is nothing to train on, and what to do about it."""
     if not (output.datasets / "manifest.json").is_file():
@@ -92,8 +115,8 @@ def missing_rows(role: str, output: Output, rl: str = "") -> str:
     others = [name for name in (*role_names(), ALL_ROLES) if output.rows(name, "train", rl).is_file()]
     if rl:
         return (
-            f"{output.datasets}: no preferences of the role {role} for `rl: {rl}`. Runs that have some: "
-            f"{', '.join(others) or 'none'}."
+            f"{output.datasets}: no preferences of the role {role} for `rl: {rl}`. "
+            f"Roles with some: {', '.join(others) or 'none'}."
         )
     return f"{output.datasets}: no sessions of the role {role}, so no rows. Roles with rows: {', '.join(others)}."
 
@@ -105,7 +128,7 @@ def read_role_rows(file: Path, config: Mapping[str, Any], problems: list[str]) -
     except ValueError as error:
         raise ConfigError([*problems, str(error)]) from None
     expected = {str(block.get("field_messages")) for block in config["datasets"]}
-    if rows.messages and expected != {rows.messages}:
+    if rows.messages in COLUMNS and expected != {rows.messages}:
         problems.append(
             f"{file}: its messages are in `{rows.messages}`, the recipe reads `{'`, `'.join(sorted(expected))}`. "
             f"Train such rows {COLUMNS[rows.messages]}."

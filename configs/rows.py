@@ -25,18 +25,21 @@ PREPARED_BY: Final = (
     "special_tokens",
     "eot_tokens",
     "seed",
+    "rl",
 )
 
 
-# Where the two forms of rows have their messages, and how such rows train.
+# Where ordinary rows of the two forms have their messages, and how such rows train.
 COLUMNS: Final = {"conversations": "without `--with native`", "messages": "with `--with native`"}
+# What tells a row of preferences: the better reply of a pair for DPO, the judged reply for KTO.
+PREFERENCES: Final = ("chosen", "completion")
 
 
 @dataclass(frozen=True, slots=True)
 class RowFile:
     """One file of rows: counts in rows and tokens, `longest` in tokens, `sha256` of its bytes.
 
-    `messages` is the column with the messages, whose name tells the two forms of rows apart; empty without rows.
+    `messages` is the column whose name tells the forms of rows apart; empty without rows.
     """
 
     path: str
@@ -62,7 +65,8 @@ def read_rows(file: Path) -> RowFile:
             digest.update(line)
             try:
                 row = json.loads(line)
-                metadata, column = row["metadata"], next(name for name in COLUMNS if name in row)
+                column = next(name for name in (*PREFERENCES, *COLUMNS) if name in row)
+                metadata = json.loads(row["metadata"]) if column in PREFERENCES else row["metadata"]
                 lengths.append(int(metadata["tokens"]))
                 trained += int(metadata["trained_tokens"])
             except (ValueError, KeyError, TypeError, StopIteration):

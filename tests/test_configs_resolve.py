@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from configs.combine import role_names
+from configs.combine import override_names, role_names
 from configs.files import CONFIGS
 from configs.resolve import brief, main
 from configs.rows import prepared_name, read_rows
@@ -51,6 +51,70 @@ def test_every_role_resolves_over_native_rows(tmp_path: Path, role: str) -> None
     config = resolved(tmp_path, role, "--with", "native")
     assert config["datasets"][0]["path"] == f"{tmp_path}/datasets/{role}_train.jsonl"
     assert {block["field_messages"] for block in config["datasets"] + config["test_datasets"]} == {"messages"}
+
+
+PAIR = {"messages": [], "chosen": {}, "rejected": {}}
+PREFERENCES: dict[str, dict[str, Any]] = {"dpo": PAIR, "kto": {"completion": [], "label": True}}
+
+
+def write_preferences(root: Path, role: str, method: str, tokens: int = 100) -> Path:
+    file = write_rows(root, role, "train").with_name(f"{role}.{method}.train.jsonl")
+    about = json.dumps({"tokens": tokens, "trained_tokens": 9})
+    file.write_text(json.dumps({**PREFERENCES[method], "metadata": about}) + "\n", encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize("method", ["dpo", "kto"])
+@pytest.mark.parametrize("role", [*role_names(), "gastown"])
+def test_every_role_resolves_on_preferences(
+    tmp_path: Path, role: str, method: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write_preferences(tmp_path, role, method)
+    assert main([role, "--with", "smoke", "--with", method, "--root", str(tmp_path)]) == 0
+    config = yaml.safe_load((tmp_path / "configs" / f"{role}-{method}.yml").read_text(encoding="utf-8"))
+    assert config["rl"] == method and config["datasets"][0]["path"] == str(file)
+    assert "test_datasets" not in config
+    assert "1 rows, 100 tokens (9 trained)" in capsys.readouterr().out
+
+
+def test_a_role_without_preferences_is_told_who_has_some(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_preferences(tmp_path, "crew", "dpo")
+    write_preferences(tmp_path, "gastown", "dpo")
+    assert main(["mayor", "--with", "dpo", "--root", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == (
+        f"{tmp_path}/datasets: no preferences of the role mayor for `rl: dpo`. Roles with some: crew, gastown.\n"
+    )
+
+
+def test_a_pair_longer_than_the_sequence_stops_before_the_gpu_is_rented(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write_preferences(tmp_path, "mayor", "dpo", tokens=2049)
+    assert main(["mayor", "--with", "dpo", "--root", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.startswith(f"{file}: its longest row has 2049 tokens, sequence_len is 2048.")
+
+
+def test_a_missing_adapter_to_start_from_is_told_with_the_fix(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_preferences(tmp_path, "mayor", "dpo")
+    assert main(["mayor", "--with", "dpo", "--with", "sft", "--root", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == (
+        f"{tmp_path}/adapters/mayor: no adapter there to start from. Train it first (`scripts/train.sh mayor`), or "
+        "leave out `--with sft`.\n"
+    )
+
+
+@pytest.mark.parametrize(("rank", "code"), [(64, 0), (16, 1)])
+def test_an_adapter_of_another_rank_is_no_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], rank: int, code: int
+) -> None:
+    write_preferences(tmp_path, "mayor", "kto")
+    folder = tmp_path / "adapters" / "mayor"
+    folder.mkdir(parents=True)
+    (folder / "adapter_config.json").write_text(json.dumps({"r": rank, "lora_alpha": 128}), encoding="utf-8")
+    assert main(["mayor", "--with", "kto", "--with", "sft", "--root", str(tmp_path)]) == code
+    assert ("its r is 16, the recipe's lora_r is 64" in capsys.readouterr().err) == bool(code)
 
 
 @pytest.mark.parametrize(
@@ -159,9 +223,9 @@ def test_a_broken_row_is_named_with_its_line(tmp_path: Path, capsys: pytest.Capt
 def test_the_repository_holds_no_recipe_that_nobody_executes() -> None:
     files = (file.relative_to(CONFIGS) for file in CONFIGS.rglob("*.yml"))
     names = {file.as_posix() for file in files if file.parts[0] not in ("packs", "plan")}
-    roles = {f"roles/{role}.yml" for role in role_names()}
-    shapes = {"qwen3b.yml", "qwen1.5b.yml", "llama31.yml", "long.yml", "epochs.yml", "zero3.yml", "fsdp2.yml", "ray.yml"}
-    assert names == {"base.yml", "data.yml", "native.yml", "smoke.yml", *shapes, *roles}
+    # configs.validate executes each role alone and under each override.
+    executed = {f"roles/{role}.yml" for role in role_names()} | {f"{name}.yml" for name in override_names()}
+    assert names == {"base.yml", "data.yml"} | executed
 
 
 def test_a_long_value_is_shown_in_brief() -> None:
