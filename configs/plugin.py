@@ -36,8 +36,9 @@ class ForgePlugin(BasePlugin):  # type: ignore[misc]
         prepared = Path(cfg.get("dataset_prepared_path") or PREPARED)
         if not NAMED_BY_CONTENT.fullmatch(prepared.name):
             cfg["dataset_prepared_path"] = str(prepared.parent / name_of_rows(cfg))
-        if cfg.get("use_trackio") and not cfg.get("trackio_run_name"):
-            cfg["trackio_run_name"] = Path(cfg["output_dir"]).name
+        if cfg.get("use_trackio"):
+            cfg["trackio_run_name"] = cfg.get("trackio_run_name") or Path(cfg["output_dir"]).name
+            mend_trackio(cfg.get("trackio_project_name") or "lora-forge")
         given = {key: value for key, value in plain(cfg).items() if key != "axolotl_config_path"}
         self.recipe = yaml.safe_dump(given, sort_keys=False)
 
@@ -46,6 +47,22 @@ class ForgePlugin(BasePlugin):  # type: ignore[misc]
 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[TrainerCallback]:
         return [History(Path(cfg.output_dir), self.recipe)]
+
+
+def mend_trackio(project: str) -> None:
+    """Let transformers 5.16 open the trackio 0.19 that Axolotl pins.
+
+    It passes a `bucket_id` which that version does not know, and its own project in place of the recipe's.
+    """
+    import trackio
+
+    opened = trackio.init
+
+    def init(**named: Any) -> Any:
+        named.pop("bucket_id", None)
+        return opened(**named | {"project": project})
+
+    trackio.init = init  # type: ignore[assignment]
 
 
 def plain(value: Any) -> Any:

@@ -11,10 +11,11 @@ import pytest
 import yaml
 
 from configs.combine import combine
-from configs.files import Output
-from configs.runs import preflight
+from configs.files import BASE_FILE, Output
+from configs.runs import preflight, preflight_machine
 from configs.runs.machine import GIB, Machine, driver_cuda, is_alive, process_mark
-from configs.runs.preflight import disk_needed, gpu_keys, gpu_obstacles, has_wandb_login, notes, obstacles
+from configs.runs.preflight import has_wandb_login, model_obstacles, notes, obstacles
+from configs.runs.preflight_machine import disk_needed, gpu_keys, gpu_obstacles
 from configs.runs.start import main
 
 ROW = json.dumps({"conversations": [], "metadata": {"tokens": 10, "trained_tokens": 4}}) + "\n"
@@ -50,7 +51,7 @@ def recipe(datasets: Path, **changes: Any) -> dict[str, Any]:
 
 
 def said(config: dict[str, Any]) -> list[str]:
-    return list(obstacles(Path("recipe.yml"), config))
+    return list(obstacles(BASE_FILE, config))
 
 
 def test_nothing_stands_in_the_way_of_a_whole_dataset_and_a_sound_recipe(datasets: Path) -> None:
@@ -131,12 +132,12 @@ def test_a_base_in_the_cache_needs_no_network(monkeypatch: pytest.MonkeyPatch, d
     assert said(config) == []
 
 
-def test_a_base_for_accounts_only_needs_a_token(monkeypatch: pytest.MonkeyPatch, datasets: Path) -> None:
+def test_a_base_for_accounts_only_needs_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preflight, "has_hub_token", lambda: False)
-    (problem,) = said(recipe(datasets, base_model="meta-llama/Llama-3.1-8B-Instruct"))
+    (problem,) = model_obstacles("meta-llama/Llama-3.1-8B-Instruct")
     assert problem.endswith("Accept its licence on the hub and set HF_TOKEN.")
     monkeypatch.setattr(preflight, "has_hub_token", lambda: True)
-    assert said(recipe(datasets, base_model="meta-llama/Llama-3.1-8B-Instruct")) == []
+    assert list(model_obstacles("meta-llama/Llama-3.1-8B-Instruct")) == []
 
 
 @pytest.mark.parametrize(
@@ -216,7 +217,7 @@ def test_the_driver_says_which_cuda_it_can_run(head: str, version: str | None) -
 def test_the_need_of_disk_is_that_of_every_checkpoint() -> None:
     config = combine("mayor") | {"lora_r": 64, "save_total_limit": 3}
     needed = disk_needed(config)
-    # Rank 64 on the seven matrices of Qwen2.5-7B is 161 M weights, as PEFT counts them: 4 bytes, and 2 for the optimizer.
+    # Rank 64 on the seven matrices of Qwen2.5-7B has 161 M weights as PEFT counts them: 4 bytes, 2 for the optimizer.
     assert needed == {"5 checkpoints": 5 * 6 * 161_480_704, "the adapter twice": 2 * 4 * 161_480_704}
     assert disk_needed({**config, "optimizer": "adamw_torch"})["5 checkpoints"] == 5 * 12 * 161_480_704
     assert disk_needed({**config, "rl": "dpo"})["a copy of the base"] == 2 * 7_615_616_512
@@ -224,7 +225,7 @@ def test_the_need_of_disk_is_that_of_every_checkpoint() -> None:
 
 
 def test_a_full_disk_is_told_with_what_the_run_needs(monkeypatch: pytest.MonkeyPatch, datasets: Path) -> None:
-    monkeypatch.setattr(preflight.shutil, "disk_usage", free_space(GIB))
+    monkeypatch.setattr(preflight_machine.shutil, "disk_usage", free_space(GIB))
     config = recipe(datasets, base_model="Qwen/Qwen2.5-7B-Instruct", lora_r=64)
     (problem,) = said(config)
     assert "1.0 GiB of disk are free, the run needs about " in problem

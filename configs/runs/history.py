@@ -89,10 +89,14 @@ def begin(folder: Path, step: int, **values: Any) -> None:
 
 def until(entries: list[Entry], step: int) -> list[Entry]:
     """The entries of what is not done again, and one that says what is."""
-    kept = [entry for entry in entries if entry["kind"] in ("begin", "lost") or entry["step"] <= step]
+    kept = [entry for entry in entries if entry["kind"] in ("prepared", "begin", "lost") or entry["step"] <= step]
     reached = max((entry["step"] for entry in entries if entry["kind"] == "step"), default=0)
     if reached > step:
-        kept.append({"kind": "lost", "step": step, "at": entries[-1]["at"], "steps": reached - step})
+        # Before the start that follows, so that the time of the stopped sitting ends with its last sign of life.
+        last = max(index for index, entry in enumerate(entries) if entry["kind"] == "step")
+        lost = {"kind": "lost", "step": step, "at": entries[last]["at"], "steps": reached - step}
+        place = next((index for index, entry in enumerate(kept) if entry["at"] > lost["at"]), len(kept))
+        kept.insert(place, lost)
     return kept
 
 
@@ -116,8 +120,9 @@ def times_of(entries: list[Entry]) -> Times | None:
     starts = [index for index, entry in enumerate(entries) if entry["kind"] == "begin"]
     if not starts:
         return None
-    ends = [index - 1 for index in starts[1:]] + [len(entries) - 1]
-    seconds = sum(max(0.0, entries[end]["at"] - entries[start]["at"]) for start, end in zip(starts, ends, strict=True))
+    sittings = [entries[start:end] for start, end in zip(starts, [*starts[1:], len(entries)], strict=True)]
+    worked = [[entry["at"] for entry in sitting if entry["kind"] != "prepared"] for sitting in sittings]
+    seconds = sum(at[-1] - at[0] for at in worked)
     lost = sum(entry["steps"] for entry in entries if entry["kind"] == "lost")
     return Times(entries[starts[0]]["at"], entries[-1]["at"], round(seconds, 3), len(starts) - 1, lost)
 

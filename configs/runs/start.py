@@ -7,12 +7,15 @@ old folder aside. With --sweep FILE every value of the sweep is checked too.
 
 import argparse
 import json
+import os
 import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from configs.runs.history import append
+from configs.runs.machine import process_mark
 from configs.runs.preflight import notes, obstacles
 from configs.runs.record import START_FILE, read_record, start_record, write_record
 from configs.runs.sweep import SWEPT, note_runs, sweep_obstacles
@@ -36,10 +39,20 @@ def main(arguments: list[str] | None = None) -> int:
         for note in notes(config):
             print(f"note: {note}")
         print(prepare(options.config, config, options.sweep))
+        append(Path(config["output_dir"]), "prepared", 0, process=starter())
     except (ConfigError, ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def starter() -> str | None:
+    """The mark of the script that called this and trains next, for the list of runs; None where a person called."""
+    try:
+        words = Path(f"/proc/{os.getppid()}/cmdline").read_bytes()
+    except OSError:
+        return None
+    return process_mark(os.getppid()) if b"train.sh" in words or b"sweep.sh" in words else None
 
 
 def prepare(file: Path, config: Mapping[str, Any], sweep_file: Path | None = None) -> str:

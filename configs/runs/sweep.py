@@ -150,7 +150,7 @@ def note_runs(folder: Path, start: Record, file: Path) -> None:
 
 
 def combinations(sweep: dict[str, list[Any]]) -> list[dict[str, Any]]:
-    """What each run tries, in Axolotl's own order, which is shuffled. Its function prints, and its file needs no torch."""
+    """What each run tries, in Axolotl's own order, which is shuffled: by its function, whose file needs no torch."""
     axolotl = importlib.util.find_spec("axolotl")
     if axolotl is None or not axolotl.submodule_search_locations:
         raise ValueError("Axolotl is not installed in this environment. Run `pip install -r requirements-gpu.txt`.")
