@@ -276,7 +276,7 @@ def test_a_refusal_without_a_word_judges_the_reply_all_the_same() -> None:
 
 # Every text has the number of its message, so that what a row shows can be told.
 WORDS = ["no, not that #", "yes, go on #", "and now the next #", "stop # it", "thanks for # of it", STOP]
-RESULTS = ["done #", NOT_READ, NO, "Exit code 1\nred #", "a longer # result. " * 40]
+RESULTS = ["done #", NOT_READ, NOT_READ, NO, "Exit code 1\nred #", "a longer # result. " * 40]
 COMMANDS = ["pytest -q", "bd close gt-a1", "bd close gt-b2", "gt done", "ls"]
 
 
@@ -296,8 +296,8 @@ def dialogues(draw: st.DrawFn) -> list[Message]:
             status = draw(st.sampled_from([OK, OK, ERROR, REJECTED, PLAN]))
             messages.append(Tool(call.id, call.name, draw(st.sampled_from(RESULTS)), status))
         kinds = st.sampled_from([UserKind.PROMPT, UserKind.REJECTION, UserKind.INTERRUPT, UserKind.SHELL])
-        least = 0 if calls else 1
-        messages += draw(st.lists(st.builds(User, st.sampled_from(WORDS), kinds), min_size=least, max_size=2))
+        least, most = draw(st.sampled_from([(0, 0), (0, 2)])) if calls else (1, 2)
+        messages += draw(st.lists(st.builds(User, st.sampled_from(WORDS), kinds), min_size=least, max_size=most))
     return [marked(message, place) for place, message in enumerate(messages)]
 
 
