@@ -7,6 +7,8 @@ word.
 
 import re
 from collections.abc import Iterable
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -58,19 +60,25 @@ StrictLoader.add_constructor("tag:yaml.org,2002:str", StrictLoader.plain_string)
 def load_mapping(file: Path) -> dict[str, Any]:
     """The mapping in a YAML file. Raises `ConfigError` with every problem of the file at once."""
     try:
-        loader = StrictLoader(file.read_text(encoding="utf-8"), file)
-        value = loader.get_single_data()
+        value, problems = parsed(file.read_text(encoding="utf-8"), file)
     except FileNotFoundError:
         raise ConfigError([f"{file}: no such file."]) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError([f"{file}: cannot be read ({error})."]) from error
     except yaml.YAMLError as error:
         raise ConfigError([yaml_problem(file, error)]) from error
-    if loader.problems:
-        raise ConfigError(loader.problems)
+    if problems:
+        raise ConfigError(problems)
     if not isinstance(value, dict | None):
         raise ConfigError([f"{file}: holds a {type(value).__name__}, not `key: value` lines."])
-    return value or {}
+    return deepcopy(value) or {}
+
+
+@lru_cache(maxsize=64)
+def parsed(text: str, file: Path) -> tuple[Any, tuple[str, ...]]:
+    """What YAML makes of a text, and the slips in it. The same few files make hundreds of recipes: once is enough."""
+    loader = StrictLoader(text, file)
+    return loader.get_single_data(), tuple(loader.problems)
 
 
 def yaml_problem(file: Path, error: yaml.YAMLError) -> str:

@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from configs.combine import combine
-from configs.files import BASE_FILE, SCHEMA_FILE
+from configs.files import BASE_FILE
 from configs.rules import problems_of
 from configs.strict_yaml import load_mapping
 from configs.validate import check
@@ -77,10 +76,3 @@ def test_native_rows_whose_calls_could_get_lost_are_named(tmp_path: Path) -> Non
 
 def test_all_mistakes_of_a_recipe_come_at_once(tmp_path: Path) -> None:
     assert len(problems_with(tmp_path, "lora_rr: 64\nsequence_len: long\nload_in_4bit: false\n")) == 3
-
-
-@pytest.mark.slow
-def test_the_schema_is_that_of_the_installed_axolotl() -> None:
-    make_schema = pytest.importorskip("configs.make_schema")
-    pytest.importorskip("axolotl")
-    assert yaml.safe_load(SCHEMA_FILE.read_text(encoding="utf-8")) == make_schema.axolotl_schema()
