@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # One adapter for all roles (phase 1), one for each role (phase 2), from one dataset, and role_bench on all of them.
-#   scripts/phases.sh [--roles "mayor crew"] [--with smoke]... [--with-all OVERRIDE]... [--root output] [--dry-run] [-- EVAL OPTIONS]
-# Without --roles: every role with rows and scenarios. --with-all changes the recipe of phase 1 alone. What is trained or
-# played already is not done again. Behind --: --samples 5, --scenarios DIR, --config FILE and others of eval.phases.
+#   scripts/phases.sh [--roles "mayor crew"] [--samples 5] [--with smoke]... [--root output] [--dry-run] [-- EVAL OPTIONS]
+# Without --roles: every role with rows and scenarios. --with-all OVERRIDE changes the recipe of phase 1 alone. What is trained
+# or played already is not done again. --scenarios DIR plays others; what stands behind -- goes to eval.phases as it is.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,10 +17,11 @@ while (($#)); do
     --roles) [[ $# -ge 2 ]] || die "--roles needs names, such as --roles \"mayor crew\"" 2; roles="$2"; shift 2 ;;
     --with) [[ $# -ge 2 ]] || die "--with needs the name of an override" 2; with+=(--with "$2"); shift 2 ;;
     --with-all) [[ $# -ge 2 ]] || die "--with-all needs the name of an override" 2; with_all+=(--with "$2"); shift 2 ;;
+    --samples | --scenarios) [[ $# -ge 2 ]] || die "$1 needs a value" 2; options+=("$1" "$2"); shift 2 ;;
     --root) [[ $# -ge 2 ]] || die "--root needs a folder" 2; root="$2"; shift 2 ;;
     --dry-run) dry_run=true; shift ;;
     -h | --help) usage; exit 0 ;;
-    --) shift; options=("$@"); break ;;
+    --) shift; options+=("$@"); break ;;
     *) die "there is no option $1; options of the evaluation stand behind --, see --help" 2 ;;
   esac
 done

@@ -55,7 +55,7 @@ def test_the_script_is_shellcheck_clean() -> None:
 
 def test_all_roles_come_first_then_each_role_then_the_table(tmp_path: Path) -> None:
     arguments = ("--roles", "mayor crew", "--with", "smoke", "--with-all", "long.yml", "--root", str(tmp_path))
-    said = phases(*arguments, "--dry-run", "--", "--samples", "5").stdout.splitlines()
+    said = phases(*arguments, "--samples", "5", "--dry-run", "--", "--seed", "7").stdout.splitlines()
     commands = [line for line in said if "train.sh" in line or "eval.phases" in line]
     assert commands[:3] == [
         f"scripts/train.sh gastown --root {tmp_path} --with smoke --with long.yml",
@@ -65,7 +65,7 @@ def test_all_roles_come_first_then_each_role_then_the_table(tmp_path: Path) -> N
     (table,) = commands[3:]
     assert table.partition(" ")[2] == (
         f"-m eval.phases --role=mayor --role=crew --adapters {tmp_path}/adapters --rows {tmp_path}/datasets "
-        f"--evals {tmp_path}/evals --out {tmp_path}/evals/phases --samples 5"
+        f"--evals {tmp_path}/evals --out {tmp_path}/evals/phases --samples 5 --seed 7"
     )
     assert list(tmp_path.iterdir()) == []
 
@@ -74,7 +74,7 @@ def test_without_roles_those_with_rows_and_scenarios_are_taken(tmp_path: Path) -
     rows(tmp_path, mayor=2, dog=2, witness=2, crew=0)
     said = phases("--root", str(tmp_path), "--dry-run").stdout
     assert [line.split()[1] for line in said.splitlines() if "train.sh" in line] == ["gastown", "mayor", "witness"]
-    said = phases("--root", str(tmp_path), "--dry-run", "--", "--scenarios", "scripts/smoke_scenarios").stderr
+    said = phases("--root", str(tmp_path), "--dry-run", "--scenarios", "scripts/smoke_scenarios").stderr
     assert said.startswith(
         f"phases: {tmp_path}/datasets has rows of no role with scenarios in scripts/smoke_scenarios."
     )
@@ -88,6 +88,7 @@ def test_without_roles_those_with_rows_and_scenarios_are_taken(tmp_path: Path) -
         (("--with",), "phases: --with needs the name of an override"),
         (("--with-all",), "phases: --with-all needs the name of an override"),
         (("--root",), "phases: --root needs a folder"),
+        (("--samples",), "phases: --samples needs a value"),
     ],
 )
 def test_a_wrong_call_is_one_sentence_and_exit_code_2(arguments: tuple[str, ...], sentence: str) -> None:
