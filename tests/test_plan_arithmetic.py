@@ -258,7 +258,11 @@ def test_the_stage_of_deepspeed_says_whether_weights_are_divided(deepspeed: Any,
     assert recipe_with(deepspeed=str(file)).sharding == sharding
 
 
-def test_a_fraction_of_the_run_says_how_often_it_is_evaluated() -> None:
-    assert recipe_with(eval_steps=0.25).evaluations == 5
-    assert recipe_with(test_datasets=None).evaluations == 0
+def test_a_run_is_evaluated_as_often_as_axolotl_does() -> None:
+    assert recipe_with(eval_steps=0.25).evaluations(1000) == 5
+    assert recipe_with(eval_steps=500).evaluations(1600) == 4
+    assert recipe_with(eval_steps=None, evals_per_epoch=2, num_epochs=3).evaluations(1000) == 7
+    assert recipe_with(eval_steps=None, eval_strategy="no").evaluations(1000) == 1
+    for nothing in ({"test_datasets": None}, {"eval_steps": None, "eval_strategy": None}):
+        assert recipe_with(**nothing).evaluations(1000) == recipe_with(**nothing).eval_batch == 0
     assert math.isclose(recipe_with(num_epochs=2.5).epochs, 2.5)

@@ -3,7 +3,6 @@
 Prints the table of docs/plan-accuracy.md from configs/plan/published.yml; --write puts it into that file.
 """
 
-import argparse
 import statistics
 import sys
 from collections.abc import Iterator, Mapping
@@ -11,17 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from configs.files import CONFIGS, shown, write_text
+from configs.files import CONFIGS, shown
 from configs.plan.memory import GIB, memory
 from configs.plan.recipe import read_recipe
 from configs.plan.speed import duration
 from configs.plan.tables import Gpu, find_gpu, find_shape, load_gpus, load_models
+from configs.plan.tabulate import run
 from configs.plan.workload import workload
-from configs.strict_yaml import ConfigError, load_mapping
+from configs.strict_yaml import load_mapping
 
 PUBLISHED: Final = CONFIGS / "plan" / "published.yml"
 REPORT: Final = Path("docs/plan-accuracy.md")
-BEGIN, END = "<!-- python -m configs.plan.accuracy --write -->", "<!-- end -->"
 GOALS: Final = {"tensors": 0.10, "card": 0.10, "speed": 0.25}
 
 
@@ -39,30 +38,7 @@ class Compared:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m configs.plan.accuracy", description=__doc__.splitlines()[0])
-    parser.add_argument("--write", action="store_true", help=f"put the table into {REPORT}")
-    options = parser.parse_args(arguments)
-    try:
-        table = "\n".join(report())
-        if options.write:
-            write_text(REPORT, with_table(REPORT.read_text(encoding="utf-8"), table))
-    except ConfigError as error:
-        print(*error.problems, sep="\n", file=sys.stderr)
-        return 1
-    except (OSError, ValueError) as error:
-        print(f"accuracy: {error}.", file=sys.stderr)
-        return 1
-    print(f"wrote {REPORT}" if options.write else table)
-    return 0
-
-
-def with_table(text: str, table: str) -> str:
-    """The report with its table replaced. Raises `ValueError` when the marks are gone."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"{REPORT} has no lines `{BEGIN}` and `{END}` to put the table between")
-    return f"{before}{begin}\n{table}\n{end}{after}"
+    return run("configs.plan.accuracy", __doc__.splitlines()[0], REPORT, report, arguments)
 
 
 def report() -> Iterator[str]:

@@ -43,7 +43,9 @@ def steps(config: Mapping[str, Any], rows: Rows, plan: Plan, models: Mapping[str
 
 
 def settings(config: Mapping[str, Any]) -> Iterator[tuple[str, Config]]:
-    """Each change in words and keys. A smaller micro-batch accumulates more, so that a step sees as many rows."""
+    """Each change in words and keys: rows only as long as they are in an evaluation, a smaller micro-batch that accumulates
+    more, so that a step sees as many rows; shorter rows mean another build with that `max_tokens` in configs/data.yml.
+    """
     micro, more = int(config.get("micro_batch_size") or 1), int(config.get("gradient_accumulation_steps") or 1)
     if (config.get("eval_batch_size") or micro) > 1 and config.get("test_datasets"):
         yield "eval_batch_size: 1", {"eval_batch_size": 1}
@@ -51,13 +53,13 @@ def settings(config: Mapping[str, Any]) -> Iterator[tuple[str, Config]]:
         changed = {"micro_batch_size": 1, "gradient_accumulation_steps": micro * more}
         yield f"micro_batch_size: 1, gradient_accumulation_steps: {micro * more}", changed
     if config.get("pad_to_sequence_len") and config.get("sample_packing"):
-        yield "pad_to_sequence_len: false (evaluation as long as its rows)", {"pad_to_sequence_len": False}
+        yield "pad_to_sequence_len: false", {"pad_to_sequence_len": False}
     if not config.get("gradient_checkpointing"):
         yield "gradient_checkpointing: true", {"gradient_checkpointing": True}
     if not config.get("activation_offloading") and not config.get("rl"):
-        yield "activation_offloading: true (slower by what the bus takes)", {"activation_offloading": True}
+        yield "activation_offloading: true, slower", {"activation_offloading": True}
     if (length := int(config["sequence_len"]) // 2) >= SHORTEST:
-        yield f"sequence_len: {length}, rows built again with max_tokens: {length}", {"sequence_len": length}
+        yield f"sequence_len: {length}, rows with max_tokens: {length}", {"sequence_len": length}
 
 
 def others(

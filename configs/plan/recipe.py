@@ -1,6 +1,7 @@
 """What the arithmetic needs to know of a resolved recipe, with Axolotl's defaults where a key is not set."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,8 +35,9 @@ ONE_LONG_PACK: Final = ("flash", "flex_attention", "xformers", "sage", "kernels-
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """`bits` of the frozen weights; `float_bytes` of what is computed with; `epochs` or else `max_steps`;
-    `fused`: the modules under Axolotl's LoRA kernels (qkv, o, mlp); `eval_batch` and `evaluations` are 0 without rows.
+    """`bits` of the frozen weights; `float_bytes` of what is computed with; `epochs` or else `max_steps`; `fused`:
+    the modules under Axolotl's LoRA kernels (qkv, o, mlp); `eval_batch` and `eval_every` are 0 where nothing is
+    evaluated.
     """
 
     base_model: str
@@ -61,7 +63,7 @@ class Recipe:
     per_pack: int
     padded: bool
     eval_batch: int
-    evaluations: int
+    eval_every: float
     sharding: Sharding
     workers: int
     rl: str
@@ -76,6 +78,12 @@ class Recipe:
         """Sequences in the model for each row: both replies of a pair."""
         return 2 if self.rl in PAIRS else 1
 
+    def evaluations(self, steps: int) -> int:
+        """How often the validation rows are gone through in a run of so many steps."""
+        if not self.eval_every:
+            return 0
+        return 1 + (round(1 / self.eval_every) if self.eval_every < 1 else int(steps // self.eval_every))
+
     @property
     def optimizer_bytes(self) -> float:
         return OPTIMIZER_BYTES.get(self.optimizer, ADAMW_BYTES)
@@ -86,7 +94,7 @@ def read_recipe(config: Mapping[str, Any]) -> Recipe:
     if problems := out_of_reach(config):
         raise ConfigError(problems)
     attention = str(config.get("attn_implementation") or "sdpa")
-    evaluated = bool(config.get("test_datasets")) and config.get("eval_strategy") != "no"
+    eval_every = eval_every_of(config)
     micro_batch = int(config.get("micro_batch_size") or 1)
     return Recipe(
         base_model=str(config["base_model"]),
@@ -111,8 +119,8 @@ def read_recipe(config: Mapping[str, Any]) -> Recipe:
         one_long_pack=attention.startswith(ONE_LONG_PACK) and not config.get("multipack_real_batches"),
         per_pack=int(config.get("sample_packing_bin_size") or 200),
         padded=bool(config.get("pad_to_sequence_len")),
-        eval_batch=int(config.get("eval_batch_size") or micro_batch) if evaluated else 0,
-        evaluations=evaluations_of(config) if evaluated else 0,
+        eval_batch=int(config.get("eval_batch_size") or micro_batch) if eval_every else 0,
+        eval_every=eval_every,
         sharding=sharding_of(config),
         workers=int(config.get("ray_num_workers") or 1) if config.get("use_ray") else 1,
         rl=str(config.get("rl") or ""),
@@ -148,13 +156,20 @@ def targets_of(config: Mapping[str, Any]) -> tuple[str, ...]:
     return LINEAR if config.get("lora_target_linear") else tuple(name for name in LINEAR if name in named)
 
 
-def evaluations_of(config: Mapping[str, Any]) -> int:
-    """How often the validation rows are gone through: a fraction of the run gives a number; one more before it begins.
+def eval_every_of(config: Mapping[str, Any]) -> float:
+    """What lies between two evaluations, as Axolotl's eval_steps: steps, or below 1 a fraction of the run.
 
-    A number of steps cannot be counted before the steps are known, and is taken for ten.
+    Axolotl 0.19, core/builders/base.py and utils/config: without any of these keys nothing is evaluated (0), else also
+    before the first step; a strategy without steps evaluates once an epoch, or only then (`no`).
     """
-    every = config.get("eval_steps")
-    return 1 + (round(1 / every) if isinstance(every, float) and 0 < every < 1 else 10)
+    epochs = float(config.get("num_epochs") or 1)
+    if not config.get("test_datasets"):
+        return 0.0
+    if config.get("evals_per_epoch"):
+        return math.nextafter(1 / (float(config["evals_per_epoch"]) * epochs), 0)
+    if config.get("eval_steps"):
+        return float(config["eval_steps"])
+    return {None: 0.0, "no": math.inf}.get(config.get("eval_strategy"), math.nextafter(1 / epochs, 0))
 
 
 def sharding_of(config: Mapping[str, Any]) -> Sharding:

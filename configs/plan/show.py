@@ -43,7 +43,8 @@ def work_table(plan: Plan) -> Table:
     table.add_row("steps", f"{work.steps:,}", f"{work.epochs:.3g} epochs, {each}" + on_cards(plan))
     seen = f"{plan.gpu.utilization:.0%} of {plan.gpu.tflops:g} TFLOP/s"
     table.add_row("speed", f"{spent.tokens_per_second:,.0f} tokens/s", f"{seen}, assumed")
-    evaluated = f"{recipe.evaluations} evaluations {clock(spent.evaluation)}" if spent.evaluation else "no evaluation"
+    times = recipe.evaluations(work.steps)
+    evaluated = f"{times} evaluations {clock(spent.evaluation)}" if spent.evaluation else "no evaluation"
     table.add_row("time", clock(spent.training + spent.evaluation), f"{evaluated}; without loading and saving")
     price = f"{plan.gpus} x {plan.gpu.price:.2f}" if plan.gpus > 1 else f"{plan.gpu.price:.2f}"
     table.add_row("cost", f"${plan.cost:,.2f}", f"at {price} dollars an hour; change prices in configs/plan/gpus.yml")

@@ -79,7 +79,7 @@ def duration(
     seconds = epoch * work.epochs
     wide = [recipe.sequence_len if recipe.padded else length for length in validation]
     seen = forward(shape, recipe).of(sum(wide), sum(length * length for length in validation))
-    evaluation = recipe.evaluations * seen / (gpu.tflops * 1e12 * gpu.utilization) / gpus
+    evaluation = recipe.evaluations(work.steps) * seen / (gpu.tflops * 1e12 * gpu.utilization) / gpus
     return Duration(seconds, evaluation, work.tokens / epoch if epoch else 0.0)
 
 
