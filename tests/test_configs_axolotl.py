@@ -12,6 +12,7 @@ import yaml
 from configs import axolotl_check
 from configs.combine import ALL_ROLES, combine, role_names, without_evaluation
 from configs.files import SCHEMA_FILE, Output
+from configs.launch import launcher
 from configs.resolve import resolve
 from configs.validate import main
 from tests.test_axolotl_rows import CASES, make_base, odd_rows
@@ -57,6 +58,39 @@ def test_axolotl_itself_accepts_every_recipe() -> None:
 def test_what_axolotl_refuses_is_one_sentence(changes: dict[str, Any], sentence: str) -> None:
     (problem,) = axolotl_check.refusals({**combine("mayor"), **changes})
     assert problem.startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "overrides", "started"),
+    [
+        (1, [], ("python", [])),
+        (4, ["zero3"], ("torchrun", ["--nproc_per_node", "4"])),
+        (1, ["ray"], (None, [])),
+    ],
+)
+def test_axolotl_reads_the_words_that_start_it(
+    gpus: int, overrides: list[str], started: tuple[str, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from axolotl.cli import main as command
+    from click.testing import CliRunner
+
+    calls: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(command, "launch_training", lambda *words: calls.append(words))
+    words = launcher(combine(ALL_ROLES, overrides), gpus, 1, "", "run")
+    (tmp_path / "recipe.yml").write_text("{}", encoding="utf-8")
+    done = CliRunner().invoke(command.cli, ["train", str(tmp_path / "recipe.yml"), *words])
+    assert done.exit_code == 0, done.output
+    ((_, kind, _, _, handed_on, _),) = calls
+    assert (kind, handed_on) == started
+
+
+def test_pytorch_reads_the_words_that_axolotl_hands_on() -> None:
+    from torch.distributed.run import get_args_parser
+
+    words = launcher(combine(ALL_ROLES), 8, 2, "10.0.0.1:29400", "mayor")
+    read = get_args_parser().parse_args([*words[words.index("--") + 1 :], "-m", "axolotl.cli.train", "recipe.yml"])
+    assert (read.nproc_per_node, read.nnodes, read.rdzv_id) == ("8", "2", "mayor")
+    assert (read.rdzv_backend, read.rdzv_endpoint) == ("c10d", "10.0.0.1:29400")
 
 
 @pytest.fixture(scope="module")
