@@ -276,7 +276,7 @@ def test_a_refusal_without_a_word_judges_the_reply_all_the_same() -> None:
 
 # Every text has the number of its message, so that what a row shows can be told.
 WORDS = ["no, not that #", "yes, go on #", "and now the next #", "stop # it", "thanks for # of it", STOP]
-RESULTS = ["done #", NOT_READ, NOT_READ, NO, "Exit code 1\nred #", "a longer # result. " * 40]
+RESULTS = ["done #", "done #", NOT_READ, NOT_READ, "Exit code 1\nred #", "a longer # result. " * 40]
 COMMANDS = ["pytest -q", "bd close gt-a1", "bd close gt-b2", "gt done", "ls"]
 
 
@@ -285,7 +285,7 @@ def dialogues(draw: st.DrawFn) -> list[Message]:
     """A conversation in which all sorts of things happen to replies; each text is marked with its place."""
     messages: list[Message] = [User("Begin with #0.")]
     for number in range(draw(st.integers(1, 8))):
-        tools = st.sampled_from(["Bash", "Edit", "Read", "ExitPlanMode"])
+        tools = st.sampled_from(["Edit", "Edit", "Bash", "ExitPlanMode"])
         commands = draw(st.lists(st.sampled_from(COMMANDS), max_size=2))
         arguments = [json.dumps({"command": f"{command} #", "file_path": "a"}) for command in commands]
         calls = tuple(ToolCall(f"{number}.{i}", draw(tools), text) for i, text in enumerate(arguments))
@@ -293,7 +293,7 @@ def dialogues(draw: st.DrawFn) -> list[Message]:
             Assistant(draw(st.sampled_from(["Let me see #.", "Is # well?", "# " * 60])), f"m{number}", calls=calls)
         )
         for call in calls:
-            status = draw(st.sampled_from([OK, OK, ERROR, REJECTED, PLAN]))
+            status = draw(st.sampled_from([OK, OK, OK, ERROR, REJECTED, PLAN]))
             messages.append(Tool(call.id, call.name, draw(st.sampled_from(RESULTS)), status))
         kinds = st.sampled_from([UserKind.PROMPT, UserKind.REJECTION, UserKind.INTERRUPT, UserKind.SHELL])
         least, most = draw(st.sampled_from([(0, 0), (0, 2)])) if calls else (1, 2)
