@@ -8,7 +8,8 @@ from typing import Final
 
 PLANE: Final = 1000  # of a line's coordinates, whatever the size on the screen
 POINTS: Final = 800  # of a line; more would fall on the same pixel
-SMOOTHED: Final = 60  # points from which a line is drawn with its running mean
+TINY: Final = 1e-6
+SMOOTHED: Final = 60  # points from which a noisy line is drawn with its running mean
 
 Curve = Sequence[tuple[int, float]]
 
@@ -79,18 +80,21 @@ def chart(
     text: Callable[[float], str],
     marked: Curve = (),
     best: int | None = None,
+    noisy: bool = False,
 ) -> Chart:
     """One curve over the steps, with `marked` points joined by a line of their own (evaluations, `best` among them).
 
-    The curve holds at least one finite value; `text` writes a value for a person.
+    The curve holds at least one finite value; `text` writes a value for a person. A long `noisy` one is drawn faintly,
+    with its running mean over it.
     """
     curve, marked = finite(curve), finite(marked)
     values = [value for _, value in (*curve, *marked)]
     levels = ticks(min(0.0, *values), max(values))
     steps = [step for step, _ in (*curve, *marked)]
     scale = Scale(min(steps), max(steps), levels[0], levels[-1])
-    named = [scale.line("raw" if len(curve) >= SMOOTHED else "train", thinned(curve))]
-    if len(curve) >= SMOOTHED:
+    is_smoothed = noisy and len(curve) >= SMOOTHED
+    named = [scale.line("raw" if is_smoothed else "train", thinned(curve))]
+    if is_smoothed:
         named.append(scale.line("train", thinned(smooth(curve))))
     if marked:
         named.append(scale.line("eval", marked))
@@ -117,11 +121,12 @@ def finite(curve: Curve) -> list[tuple[int, float]]:
 
 def ticks(low: float, high: float) -> list[float]:
     """Three to six round levels that hold both ends: steps of 1, 2 or 5 times a power of ten."""
-    span = high - low or abs(high) or 1.0
+    # A difference that no curve shows is none.
+    span = high - low if high - low > TINY * (1 + abs(high)) else 1 + abs(high)
     power = 10 ** math.floor(math.log10(span / 4))
     step = next(power * factor for factor in (1, 2, 5, 10) if span / (power * factor) <= 4)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(step * number, 12) for number in range(first, max(last, first + 1) + 1)]
+    return [float(f"{step * number:.12g}") for number in range(first, max(last, first + 1) + 1)]
 
 
 def step_labels(first: int, last: int) -> list[int]:

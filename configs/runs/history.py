@@ -88,15 +88,18 @@ def begin(folder: Path, step: int, **values: Any) -> None:
 
 
 def until(entries: list[Entry], step: int) -> list[Entry]:
-    """The entries of what is not done again, and one that says what is."""
-    kept = [entry for entry in entries if entry["kind"] in ("prepared", "begin", "lost") or entry["step"] <= step]
-    reached = max((entry["step"] for entry in entries if entry["kind"] == "step"), default=0)
-    if reached > step:
-        # Before the start that follows, so that the time of the stopped sitting ends with its last sign of life.
-        last = max(index for index, entry in enumerate(entries) if entry["kind"] == "step")
-        lost = {"kind": "lost", "step": step, "at": entries[last]["at"], "steps": reached - step}
-        place = next((index for index, entry in enumerate(kept) if entry["at"] > lost["at"]), len(kept))
-        kept.insert(place, lost)
+    """The entries of what is not done again, and one that says what is.
+
+    It stands where the last step stood, so that the time of the stopped sitting ends with its last sign of life.
+    """
+    numbers = [number for number, entry in enumerate(entries) if entry["kind"] == "step"]
+    reached = max((entries[number]["step"] for number in numbers), default=0)
+    kept: list[Entry] = []
+    for number, entry in enumerate(entries):
+        if entry["kind"] in ("prepared", "begin", "lost") or entry["step"] <= step:
+            kept.append(entry)
+        if reached > step and number == numbers[-1]:
+            kept.append({"kind": "lost", "step": step, "at": entry["at"], "steps": reached - step})
     return kept
 
 

@@ -1,6 +1,7 @@
 """The page of a run: what configs/runs/reading.py read, as text and curves in the template."""
 
 import hashlib
+import math
 import statistics
 from base64 import b64encode
 from collections.abc import Iterator
@@ -91,7 +92,7 @@ def facts(told: Told) -> Iterator[tuple[str, str]]:
     yield "seed", str(record.get("seed"))
     yield "adapter", f"{settings.get('adapter')}, rank {settings.get('lora_r')}, alpha {settings.get('lora_alpha')}"
     if commit := record.get("commit"):
-        yield "recipe's commit", commit["sha"][:12] + (" and changes on top" if commit["changed"] else "")
+        yield "recipe's commit", commit["sha"][:12] + (", changed since" if commit["changed"] else "")
     versions = {name: version for name, version in (record.get("versions") or {}).items() if version}
     if versions:
         yield "software", ", ".join(f"{name} {versions[name]}" for name in ("axolotl", "torch") if name in versions)
@@ -111,22 +112,23 @@ def loss_chart(told: Told) -> Chart:
     says = (
         "training (blue) and evaluation (orange, the lowest ringed), nats a token" if best else "training, nats a token"
     )
-    return chart("Loss", says, told.train, three_digits, marked=told.evals, best=best[0] if best else None)
+    marked = best[0] if best else None
+    return chart("Loss", says, told.train, three_digits, marked=told.evals, best=marked, noisy=True)
 
 
 def other_charts(steps: tuple[Step, ...]) -> Iterator[Chart]:
     """What else was measured, where it was."""
-    speed = rates(steps)
-    curves = (
-        ("Learning rate", "", [(step.step, step.learning_rate) for step in steps], scientific),
-        ("Gradient norm", "before clipping", [(step.step, step.grad_norm) for step in steps], three_digits),
-        ("Tokens a second", "padding included; no evaluations, no checkpoints", speed, "{:,.0f}".format),
-        ("Memory", "peak in GiB", [(step.step, step.memory and step.memory / GIB) for step in steps], three_digits),
-    )
-    for title, says, curve, text in curves:
-        known = [(step, value) for step, value in curve if value is not None]
-        if known:
-            yield chart(title, says, known, text)
+    norms = [(step.step, step.grad_norm) for step in steps if step.grad_norm is not None]
+    learning = [(step.step, step.learning_rate) for step in steps if step.learning_rate is not None]
+    memory = [(step.step, step.memory / GIB) for step in steps if step.memory is not None]
+    if learning:
+        yield chart("Learning rate", "", learning, scientific)
+    if any(math.isfinite(norm) for _, norm in norms):
+        yield chart("Gradient norm", "before clipping", norms, three_digits, noisy=True)
+    if speed := rates(steps):
+        yield chart("Tokens a second", "padding included; no evaluations or saves", speed, "{:,.0f}".format, noisy=True)
+    if memory:
+        yield chart("Memory", "peak in GiB", memory, three_digits)
 
 
 def three_digits(value: float) -> str:

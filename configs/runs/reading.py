@@ -1,5 +1,6 @@
 """Everything that is known of one run, from its folder: what the page and the command show."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,8 +58,8 @@ def read_run(folder: Path, name: str) -> Told:
         raise ValueError(f"{folder} is a sweep. Name one of its runs, such as {title}/sweep0001.")
     history = read_history(folder)
     train = [(step.step, step.loss) for step in steps_of(history)]
-    if not train:
-        raise ValueError(f"{folder}: no step of training is on record yet. See {folder / 'debug.log'}.")
+    if not any(math.isfinite(loss) for _, loss in train):
+        raise ValueError(f"{folder}: no step with a finite loss is on record. See {folder / 'debug.log'}.")
     evals = evals_of(history)
     return Told(
         run_of(title, folder, record),
