@@ -6,11 +6,12 @@ is installed, validates the recipe as well, prepares the rows and shows one with
 """
 
 import argparse
+import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from configs.combine import ALL_ROLES, combine, layer_files, method_of, override_names, role_names
+from configs.combine import ALL_ROLES, combine, layer_files, method_of, override_names, role_names, run_name
 from configs.files import Output
 from configs.preview import view
 from configs.resolve import resolve
@@ -19,6 +20,8 @@ from configs.rules import notes_on, problems_of
 from configs.runs.preflight import is_path
 from configs.strict_yaml import ConfigError
 
+# The overrides that train on preferences, whose rows have their name.
+PREFERENCES = ("dpo", "kto")
 # Overrides that are made to stand together, beside each of them alone.
 TOGETHER = (
     ("smoke", "native"),
@@ -102,17 +105,17 @@ def check(role: str, overrides: tuple[str, ...]) -> list[str]:
 
 
 def rows_of_all(output: Output, problems: list[str]) -> Iterator[str]:
-    """A line for each role that has rows; adds what is wrong with them to `problems`."""
+    """A line for each kind of rows that a role has; adds what is wrong with them to `problems`."""
     if not is_built(output):
         yield f"{output.datasets}: no finished dataset, so no rows were checked. `make all` makes one."
         return
-    for role in (ALL_ROLES, *role_names()):
-        file = output.rows(role, "train")
+    for role, rl in itertools.product((ALL_ROLES, *role_names()), ("", *PREFERENCES)):
+        file = output.rows(role, "train", rl)
         if not file.is_file():
             continue
         try:
             native = read_rows(file).messages == "messages"
-            yield rows_line(role, ["native"] if native else [], output)
+            yield rows_line(role, [rl] if rl else ["native"] if native else [], output)
         except (ConfigError, ValueError) as error:
             problems += getattr(error, "problems", None) or [str(error)]
 
@@ -127,8 +130,8 @@ def rows_line(role: str, overrides: list[str], output: Output) -> str:
     evaluated = len(config.get("test_datasets", ()))
     without = "" if evaluated else ", without evaluation (no validation rows, or the recipe leaves it out)"
     return (
-        f"{role}: {rows.rows:,} rows, {rows.trained_tokens:,} of {rows.tokens:,} tokens trained, the longest "
-        f"{rows.longest:,} of {config['sequence_len']:,}{without}"
+        f"{run_name(role, overrides)}: {rows.rows:,} rows, {rows.trained_tokens:,} of {rows.tokens:,} tokens trained, "
+        f"the longest {rows.longest:,} of {config['sequence_len']:,}{without}"
     )
 
 

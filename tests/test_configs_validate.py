@@ -8,6 +8,7 @@ import pytest
 
 from configs.axolotl_check import end_tokens
 from configs.combine import ALL_ROLES, combine, layer_files, override_names, role_names
+from configs.files import Output
 from configs.prepared import IGNORED, Prepared, of_preferences, pieces
 from configs.preview import compared, shown_sample
 from configs.rules import notes_on
@@ -41,6 +42,16 @@ def test_rows_that_are_there_are_checked_in_the_form_that_they_have(tmp_path: Pa
         "the recipe leaves it out)",
         "mayor: 2 rows, 150 of 300 tokens trained, the longest 200 of 4,096",
     ]
+
+
+def test_preferences_that_are_there_are_checked_as_the_run_that_trains_them(tmp_path: Path, capsys: Said) -> None:
+    write_rows(tmp_path, "mayor", "val")
+    about = json.dumps({"tokens": 100, "trained_tokens": 20})
+    row = {"messages": [], "chosen": {}, "rejected": {}, "metadata": about}
+    Output(tmp_path).rows("mayor", "train", "dpo").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    assert main(["--root", str(tmp_path)]) == 0
+    (line,) = capsys.readouterr().out.splitlines()[1:]
+    assert line.startswith("mayor-dpo: 1 rows, 20 of 100 tokens trained, the longest 100 of 2,048, without evaluation")
 
 
 def test_everything_that_is_wrong_with_rows_and_recipes_comes_at_once(tmp_path: Path, capsys: Said) -> None:
