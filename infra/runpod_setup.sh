@@ -8,9 +8,9 @@ usage() {
   cat <<'HELP'
 Usage: infra/runpod_setup.sh [--dry-run]
 
-First send this folder to the pod's persistent volume, from your machine:
+scripts/remote.sh full POD ROLE runs it where it is needed. By hand: send this folder to the pod's persistent volume,
   RIG_REMOTE_DIR=/workspace/data/lora-forge scripts/sync_data.sh POD ROLE
-then run on the pod:
+and run on the pod:
   bash /workspace/data/lora-forge/infra/runpod_setup.sh
 
 Settings (environment):
@@ -97,17 +97,7 @@ finish_install() {
   printf '%s\n' "$1" >"$stamp"
 }
 
-next_steps() {
-  cat <<NEXT
-
-Ready. From your machine, with RIG_REMOTE_DIR=$PWD:
-  scripts/run_train.sh POD ROLE      starts the training and follows it; it goes on when the connection drops
-  scripts/pull_adapter.sh POD ROLE   fetches the adapter and checks every byte
-Then stop the pod: it costs money while it waits.
-NEXT
-}
-
 check_gpu
 check_disk
 install
-next_steps
+printf 'ready to train, from your machine: RIG_REMOTE_DIR=%q scripts/remote.sh full POD ROLE\n' "$PWD"

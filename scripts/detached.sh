@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Runs on the training machine: starts a command that outlives the connection, and tells how it stands.
-# Each run has a folder .rig/NAME with pid, train.log and, once it has ended, exit_code.
+# Each run has a folder .rig/NAME with asked, pid, train.log and, once it has ended, exit_code.
 #
 #   detached.sh start NAME COMMAND...   stdin: shell lines with secrets to export (may be empty); exit 75: already running
 #   detached.sh follow NAME [BYTES]     the log after its first BYTES bytes, until the run ends
 #   detached.sh status NAME             one line: none | running PID | exited CODE | lost
+#   detached.sh same NAME COMMAND...    exit 0: the run was started with COMMAND on what lies here now; otherwise 1
+#   detached.sh list                    each run: NAME, a tab, its status, a tab, the last line of its log
 set -euo pipefail
 
 # A pid alone may belong to another process after a restart, so its start time is kept beside it.
@@ -23,6 +25,7 @@ start() {
   flock -n 9 || exit 75
   ! is_running || exit 75
   rm -f "$RUN/pid" "$RUN/exit_code" "$RUN/train.log"
+  asked "$@" >"$RUN/asked"
   (umask 077 && cat >"$RUN/secrets")
   setsid nohup bash "${BASH_SOURCE[0]}" body "$NAME" "$@" </dev/null >/dev/null 2>&1 9>&- &
   for _ in {1..100}; do
@@ -32,6 +35,14 @@ start() {
   echo "error: the run did not start within 10 seconds" >&2
   exit 70
 }
+
+# A command and what it reads: the sums of recipes, scripts and rows, as sync_data.sh checked them.
+asked() {
+  { grep -E '  (configs/|scripts/|output/datasets/|requirements-gpu\.txt$)' .rig/SHA256SUMS 2>/dev/null || true; } | sha256sum
+  printf '%q ' "$@"
+}
+
+same() { [[ -f $RUN/asked && $(asked "$@") == "$(<"$RUN/asked")" ]]; }
 
 # The detached part. It outlives TERM long enough to write the exit code of the command that got it too.
 body() {
@@ -72,11 +83,20 @@ status() {
   fi
 }
 
+list() {
+  for RUN in .rig/*/; do
+    [[ ! -f $RUN/pid ]] || printf '%s\t%s\t%s\n' "$(basename "$RUN")" "$(status)" "$(last_line)"
+  done
+}
+# A progress bar writes over its line with carriage returns.
+last_line() { tail -c 2000 "$RUN/train.log" | tr '\r' '\n' | grep . | tail -n 1 | cut -c -120; }
+
 command=${1:-}
 NAME=${2:-}
 case $command in
-start | body | follow | status) [[ $NAME =~ ^[a-z][a-z0-9_-]*$ ]] || { echo "error: '$NAME' is not a name of a run" >&2 && exit 2; } ;;
-*) sed -n '2,7s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2 && exit 2 ;;
+start | body | follow | status | same) [[ $NAME =~ ^[A-Za-z0-9][A-Za-z0-9._-]*$ ]] || { echo "error: '$NAME' is not a name of a run" >&2 && exit 2; } ;;
+list) list && exit ;;
+*) sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2 && exit 2 ;;
 esac
 RUN=.rig/$NAME
 shift 2

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What sync_data.sh, run_train.sh and pull_adapter.sh share: settings, one ssh with pinned host keys, rsync with
+# What sync_data.sh, run_train.sh, pull_adapter.sh and remote.sh share: settings, one ssh with pinned host keys, rsync with
 # retries, and the sentence for each way in which a remote machine can say no. Sourced, never run.
 
 if ((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] < 404)); then
@@ -39,6 +39,19 @@ check_host() {
 }
 check_role() {
   [[ $1 =~ ^[a-z][a-z0-9_-]*$ ]] || fail "'$1' is not a role: a role is a lower-case name such as mayor." 2
+}
+check_run() {
+  [[ $1 =~ ^[A-Za-z0-9][A-Za-z0-9._-]*$ ]] || fail "'$1' is not the name of a run: that is the role's, or one such as mayor-dpo." 2
+}
+
+# run_name ROLE [--with OVERRIDE]... [--run NAME]: what the recipes call this training, and so its log and its adapter.
+# A role alone has its own name, which needs no Python to be known.
+run_name() {
+  local python=${PYTHON:-.venv/bin/python} name
+  (($# > 1)) || { printf '%s\n' "$1" && return; }
+  [[ -x $python ]] || python=$(command -v python3) || fail "there is no Python here to read the recipes with. Run: make all."
+  name=$("$python" -m configs.resolve "$@" --name 2>"$WORK/name.err") || fail "$(<"$WORK/name.err")"
+  printf '%s\n' "$name"
 }
 
 need_tools() {
@@ -84,6 +97,10 @@ in_rig() {
   on_host "$host" 'cd -- "$1" && [[ -f $2 ]] || exit 3; shift 2; '"$script" "$RIG_REMOTE_DIR" "$MARKER" "$@"
 }
 
+# detached COMMAND...: detached.sh of the rig on $host.
+# shellcheck disable=SC2016 # a script for the remote shell
+detached() { in_rig "$host" '[[ -f scripts/detached.sh ]] || exit 3; exec bash scripts/detached.sh "$@"' "$@"; }
+
 known_hosts_of() { "${SSH[@]}" -G "$1" | awk '$1 == "userknownhostsfile" {print $2; exit}'; }
 address_of() { "${SSH[@]}" -G "$1" | awk '$1 == "hostname" {name = $2} $1 == "port" {port = $2} END {print "-p " port " " name}'; }
 
@@ -102,6 +119,8 @@ explain_ssh() {
     fail "there is no host named $host. Check the spelling, or add it to your ssh config (RIG_SSH_CONFIG)." ;;
   *"Connection refused"* | *"timed out"* | *"No route to host"* | *"Connection closed"* | *"Connection reset"* | *"Network is unreachable"*)
     fail "$host does not answer at $(address_of "$host"). Check that it runs, its address, and the port (RIG_SSH_PORT; on RunPod the exposed TCP port of 22, not the proxy)." ;;
+  *"closed by remote host"* | *"Broken pipe"* | *"error (code 255)"*)
+    fail "the connection to $host broke off. Run this again: it goes on where it stopped." ;;
   *) fail "ssh to $host failed: $(tail -n 1 "$2")" ;;
   esac
 }
@@ -149,6 +168,8 @@ explain_rsync() {
   elif ((rc == 11 || rc == 12)) && ! grep -q . "$WORK/rsync.err"; then
     # A receiver whose disk is full may die before its message is through.
     fail "files could not be written, and rsync lost the reason; most often the disk is full ($(free_space "$host")). What was copied is kept: free some space, or choose another RIG_REMOTE_DIR on $host, and run this again."
+  elif ((rc == 12 || rc == 30)); then
+    fail "the copy with $host broke off ($(grep -m 1 . "$WORK/rsync.err")). What was copied is kept: run this again."
   fi
   fail "rsync with $host failed (exit code $rc): $(grep -m 1 . "$WORK/rsync.err")"
 }

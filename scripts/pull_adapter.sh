@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fetches a trained adapter from another machine into output/adapters/ROLE, checked file by file, then put in place in one step.
+# Fetches a trained adapter from another machine into output/adapters, checked file by file, then put in place in one step.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/lib.sh
@@ -8,54 +8,54 @@ cd "$here/.."
 
 usage() {
   cat <<'HELP'
-Usage: scripts/pull_adapter.sh [--dry-run] HOST ROLE
+Usage: scripts/pull_adapter.sh [--dry-run] HOST RUN
 
-Copies output/adapters/ROLE from RIG_REMOTE_DIR on HOST to output/adapters/ROLE here. SHA-256 sums made there are
-checked here before the folder replaces an earlier one; an interrupted copy goes on where it stopped.
+Copies output/adapters/RUN from RIG_REMOTE_DIR on HOST to output/adapters/RUN here; RUN is the role's name, or one such
+as mayor-dpo, which run_train.sh says at its end. SHA-256 sums made there are checked here before the folder replaces an
+earlier one; an interrupted copy goes on where it stopped.
 
 HELP
   settings_help
 }
 
-dry_run=false host='' role=''
+dry_run=false host='' run=''
 for argument in "$@"; do
   case $argument in
   --help | -h) usage && exit 0 ;;
   --dry-run) dry_run=true ;;
   -*) fail "there is no option $argument; see scripts/pull_adapter.sh --help." 2 ;;
-  *) if [[ -z $host ]]; then host=$argument; elif [[ -z $role ]]; then role=$argument; else fail "one role at a time: $role or $argument?" 2; fi ;;
+  *) if [[ -z $host ]]; then host=$argument; elif [[ -z $run ]]; then run=$argument; else fail "one run at a time: $run or $argument?" 2; fi ;;
   esac
 done
-[[ -n $host && -n $role ]] || { usage >&2 && exit 2; }
+[[ -n $host && -n $run ]] || { usage >&2 && exit 2; }
 check_host "$host"
-check_role "$role"
+check_run "$run"
 need_tools
-readonly target=output/adapters/$role incoming=output/adapters/.incoming-$role old=output/adapters/.old-$role
+readonly target=output/adapters/$run incoming=output/adapters/.incoming-$run old=output/adapters/.old-$run
 
-# An adapter is fetched only when the last training of this role there ended well, or none was started through run_train.sh.
+# An adapter is fetched only when the last training of this name there ended well, or none was started through run_train.sh.
 check_state() {
   local rc=0 state
-  # shellcheck disable=SC2016 # a script for the remote shell
-  state=$(persist in_rig "$host" 'exec bash scripts/detached.sh status "$1"' "$role" </dev/null 2>"$WORK/state.err") || rc=$?
+  state=$(persist detached status "$run" </dev/null 2>"$WORK/state.err") || rc=$?
   ((rc != 255)) || explain_ssh "$host" "$WORK/state.err"
-  ((rc == 0)) || fail "there is no rig in $RIG_REMOTE_DIR on $host. Check RIG_REMOTE_DIR, or send it first: scripts/sync_data.sh $host $role."
+  ((rc == 0)) || fail "there is no rig in $RIG_REMOTE_DIR on $host. Check RIG_REMOTE_DIR, or send it first: scripts/sync_data.sh $host ROLE."
   case $state in
   none | "exited 0") ;;
-  running*) fail "the training of $role is still running on $host. Wait for it: scripts/run_train.sh $host $role --attach." ;;
-  *) fail "the last training of $role on $host failed ($state), so an adapter there is from an earlier one. See why: scripts/run_train.sh $host $role --attach." ;;
+  running*) fail "the training of $run is still running on $host. Wait for it: scripts/run_train.sh $host $run --attach." ;;
+  *) fail "the last training of $run on $host failed ($state), so an adapter there is from an earlier one. See why: scripts/run_train.sh $host $run --attach." ;;
   esac
 }
 
 # shellcheck disable=SC2016 # a script for the remote shell
 readonly sums='cd "output/adapters/$1" && [[ -f adapter_model.safetensors ]] || exit 3
 find . -type f ! -path "*/.rsync-partial/*" -print0 | sort -z | xargs -0 sha256sum'
-fetch_sums() { in_rig "$host" "$sums" "$role" </dev/null >"$WORK/SHA256SUMS" 2>"$WORK/sums.err"; }
+fetch_sums() { in_rig "$host" "$sums" "$run" </dev/null >"$WORK/SHA256SUMS" 2>"$WORK/sums.err"; }
 
 read_sums() {
   local rc=0
   persist fetch_sums || rc=$?
   ((rc != 255)) || explain_ssh "$host" "$WORK/sums.err"
-  ((rc == 0)) || fail "there is no finished adapter for $role in $RIG_REMOTE_DIR/output/adapters on $host. Train it first: scripts/run_train.sh $host $role."
+  ((rc == 0)) || fail "there is no finished adapter of $run in $RIG_REMOTE_DIR/output/adapters on $host. Train it first: scripts/run_train.sh $host ROLE."
 }
 
 # holds FOLDER: whether FOLDER has exactly the files of the list, byte for byte.

@@ -45,7 +45,7 @@ list_data() {
   [[ -f output/datasets/manifest.json ]] || fail "there are no finished datasets in output/datasets (no manifest.json). Make them first: make all."
   local role
   for role in ${roles[@]+"${roles[@]}"}; do
-    [[ -s output/datasets/${role}_train.jsonl ]] || fail "there is no dataset for $role (output/datasets/${role}_train.jsonl). Datasets here: $(dataset_names)."
+    compgen -G "output/datasets/${role}_train*.jsonl" >/dev/null || fail "there is no dataset for $role (output/datasets/${role}_train.jsonl). Datasets here: $(dataset_names)."
   done
   find output/datasets -maxdepth 1 -type f ! -name drops.jsonl -print0 | sort -z | while IFS= read -r -d '' path; do
     ! is_wanted "${path##*/}" || printf '%s\0' "$path"
@@ -53,10 +53,11 @@ list_data() {
   [[ ! -d output/configs ]] || find output/configs -type f -print0 | sort -z >>"$WORK/data"
 }
 
-# A row file of another role is left out when roles were named; everything else is small and goes along.
+# A row file of another role is left out when roles were named; everything else is small and goes along. Preferences,
+# such as mayor_train.dpo.jsonl, are the role's too.
 is_wanted() {
   ((${#roles[@]} > 0)) || return 0
-  [[ $1 =~ ^(.+)_(train|val|test)\.jsonl$ ]] || return 0
+  [[ $1 =~ ^(.+)_(train|val|test)(\.[a-z]+)?\.jsonl$ ]] || return 0
   [[ " ${roles[*]} " == *" ${BASH_REMATCH[1]} "* ]]
 }
 
@@ -122,7 +123,11 @@ verify() {
   ((rc != 255)) || explain_ssh "$host" "$WORK/sums.err"
   ((rc == 0)) || fail "what arrived on $host differs from what was sent ($(grep -m 1 FAILED "$WORK/sums.out" || tail -n 1 "$WORK/sums.err")). Did a file change meanwhile? Run this again."
 }
-check_sums() { in_rig "$host" 'sha256sum --check --quiet --strict -' <"$WORK/SHA256SUMS" >"$WORK/sums.out" 2>"$WORK/sums.err"; }
+# What was checked is noted there: detached.sh tells by it whether a training read the same.
+check_sums() {
+  in_rig "$host" 'cat >.rig/SHA256SUMS.new && sha256sum --check --quiet --strict .rig/SHA256SUMS.new && mv .rig/SHA256SUMS.new .rig/SHA256SUMS' \
+    <"$WORK/SHA256SUMS" >"$WORK/sums.out" 2>"$WORK/sums.err"
+}
 
 open_work
 list_code

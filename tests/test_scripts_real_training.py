@@ -1,14 +1,12 @@
-"""The remote scripts with a real `axolotl train` of a tiny model on the other side of a real sshd.
+"""scripts/remote.sh with a real `axolotl train` of a tiny model on the other side of a real sshd.
 
-The line is cut in the middle, the client comes back, and the adapter that arrives is the one that was trained."""
+The line is cut in the middle, the same command comes back, and the adapter that arrives is the one that was trained."""
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.hub_double import open_hub
-from tests.loopback_host import MISSING, REPOSITORY, WHY_SKIP, Rig, open_host, rig
+from tests.loopback_host import MISSING, REPOSITORY, WHY_SKIP, Rig, hashes, open_host, rig
 
 pytestmark = [
     pytest.mark.slow,
@@ -65,44 +63,47 @@ def write_rows(file: Path) -> None:
             stream.write(json.dumps({"conversations": turns, "metadata": metadata}) + "\n")
 
 
-@pytest.fixture
-def town(tmp_path: Path) -> Iterator[Rig]:
-    """A checkout with the real recipes and scripts/train.sh, a random tiny base, and this environment as the pod's."""
-    base = tmp_path / "base"
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model with random weights and a tokenizer of its own."""
+    folder = tmp_path_factory.mktemp("base")
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, "-c", MAKE_BASE, str(base), *texts()], cwd=REPOSITORY, env=environment, check=True)
+    command = [sys.executable, "-c", MAKE_BASE, str(folder), *texts()]
+    subprocess.run(command, cwd=REPOSITORY, env=environment, check=True)
+    return folder
+
+
+@pytest.fixture
+def town(base: Path, tmp_path: Path) -> Iterator[Rig]:
+    """A checkout with the real recipes and scripts/train.sh, and this environment as the pod's."""
     (tmp_path / "sshd").mkdir()
     train = (REPOSITORY / "scripts" / "train.sh").read_text(encoding="utf-8")
-    with open_host(tmp_path / "sshd", "SetEnv OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1") as host:
+    with open_host(tmp_path / "sshd", OMP_NUM_THREADS="1", HF_HUB_OFFLINE="1") as host:
         made = rig(host, tmp_path, train)
-        shutil.copytree(REPOSITORY / "configs", made.checkout / "configs", ignore=shutil.ignore_patterns("__pycache__"))
         short = made.checkout / "configs" / "short.yml"
         short.write_text(SHORT.format(base=base, steps=30), encoding="utf-8")
         for split in ("train", "val"):
             write_rows(made.checkout / "output" / "datasets" / f"mayor_{split}.jsonl")
+        nowhere = made.checkout / "configs" / "nowhere.yml"
+        nowhere.write_text("base_model: ./nowhere\n", encoding="utf-8")
         subprocess.run(["git", "-C", str(made.checkout), "add", "."], check=True)
         made.remote.mkdir(parents=True)
+        (made.remote / ".rig-owned").touch()
+        (made.remote / ".venv").symlink_to(sys.prefix)
         yield made
 
 
-def hashes(folder: Path) -> dict[str, str]:
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
-
-
 def test_a_real_training_outlives_the_line_and_its_adapter_comes_home_unchanged(town: Rig, tmp_path: Path) -> None:
-    sent = town.run("sync_data.sh", "pod", "mayor")
-    assert sent.returncode == 0, sent.stderr
-    (town.remote / ".venv").symlink_to(sys.prefix)
-    arguments = ("pod", "mayor", "--with", "smoke", "--with", "short")
-    client = town.popen("run_train.sh", *arguments, output=tmp_path / "client.log")
+    arguments = ("full", "pod", "mayor", "--with", "smoke", "--with", "short")
+    client = town.popen("remote.sh", *arguments, output=tmp_path / "client.log")
     wait_for_text(town.remote / ".rig/mayor/train.log", "new run in", client)
     os.killpg(client.pid, signal.SIGKILL)
     town.host.drop_connections()
-    done = town.run("run_train.sh", "pod", "mayor", "--attach", timeout=300)
+    done = town.run("remote.sh", *arguments, timeout=300)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
     assert "new run in" in done.stdout and "done after 30 of 30 steps" in done.stdout
-    pulled = town.run("pull_adapter.sh", "pod", "mayor")
-    assert pulled.returncode == 0, pulled.stderr
+    again = town.run("remote.sh", *arguments)
+    assert "trained already" in again.stdout and "all equal" in again.stdout, again.stdout + again.stderr
     mine, theirs = (side / "output/adapters/mayor" for side in (town.checkout, town.remote))
     assert hashes(mine) == hashes(theirs)
     assert {"adapter_config.json", "adapter_model.safetensors", "run.json"} <= set(hashes(mine))
@@ -111,7 +112,7 @@ def test_a_real_training_outlives_the_line_and_its_adapter_comes_home_unchanged(
 
 
 def assert_publishable(adapter: Path, private: Path) -> None:
-    """What Axolotl, PEFT and transformers really write goes up with no path of this machine left in it."""
+    """What Axolotl, PEFT and transformers really write goes up with no path of this test left in it."""
     token = "hf_" + "t" * 34
     with open_hub(**{token: {"town"}}) as hub:
         environment = {**os.environ, "HF_ENDPOINT": hub.endpoint, "HF_TOKEN": token, "HF_HUB_OFFLINE": "0"}
@@ -126,19 +127,18 @@ def assert_publishable(adapter: Path, private: Path) -> None:
         assert done.returncode == 0, done.stderr
         files = hub.repositories["town/mayor"].files
     assert {"README.md", "adapter_config.json", "tokenizer.json", "chat_template.jinja"} <= set(files)
-    assert not [name for name, data in files.items() if str(private).encode() in data]
+    assert not [name for name, data in files.items() if str(private.parent).encode() in data]
     assert b"| steps | 30 (" in files["README.md"] and b"| mayor_train | 32 |" in files["README.md"]
 
 
 def test_a_real_training_that_cannot_start_says_why_and_returns_its_code(town: Rig) -> None:
-    assert town.run("sync_data.sh", "pod").returncode == 0
-    (town.remote / ".venv").symlink_to(sys.prefix)
-    done = town.run("run_train.sh", "pod", "mayor", "--with", "no-such-override", timeout=120)
+    done = town.run("remote.sh", "full", "pod", "mayor", "--with", "nowhere", timeout=120)
     assert done.returncode == 1
-    assert "no-such-override" in done.stderr and "failed on pod with exit code 1" in done.stderr
+    assert "./nowhere: no model there." in done.stderr and "failed on pod with exit code 1" in done.stderr
+    assert not (town.checkout / "output/adapters").exists()
 
 
-def wait_for_text(log: Path, text: str, client: subprocess.Popen[bytes], seconds: float = 60) -> None:
+def wait_for_text(log: Path, text: str, client: subprocess.Popen[bytes], seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not (log.exists() and text in log.read_text(encoding="utf-8")):
         assert time.monotonic() < end and client.poll() is None, f"{text!r} did not appear in {log.name}"

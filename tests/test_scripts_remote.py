@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,29 +16,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.loopback_host import MISSING, WHY_SKIP, LoopbackHost, Rig, open_host, rig
+from tests.loopback_host import (
+    ALL_STEPS,
+    MISSING,
+    WHY_SKIP,
+    LoopbackHost,
+    Rig,
+    hashes,
+    one_sentence,
+    open_host,
+    rig,
+    steps_in,
+    wait_for_line,
+)
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=WHY_SKIP)
-
-# Writes what a real run leaves: some log lines, then an adapter. The override's name says how many steps, whether it
-# waits half-way until a test lets it go on, and with which exit code it fails.
-TRAIN = r"""#!/usr/bin/env bash
-set -euo pipefail
-role=$1 steps=2 hold=0 rc=0
-while (($# > 1)); do
-  case $3 in steps=*) steps=${3#steps=} ;; hold=*) steps=${3#hold=} hold=$((steps / 2)) ;; fail=*) rc=${3#fail=} ;; esac
-  shift 2
-done
-for ((step = 1; step <= steps; step++)); do
-  echo "step $step of $steps"
-  ((step != hold)) || for _ in {1..600}; do [[ ! -f go ]] || break; sleep 0.1; done
-done
-printf '%s' "${HF_TOKEN:-none}" | sha256sum > token_seen
-((rc == 0)) || { echo "loss is not finite"; exit "$rc"; }
-mkdir -p "output/adapters/$role"
-head -c 200000 /dev/urandom > "output/adapters/$role/adapter_model.safetensors"
-echo '{"r": 8}' > "output/adapters/$role/adapter_config.json"
-"""
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +41,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoopbackHost]:
 
 @pytest.fixture
 def town(host: LoopbackHost, tmp_path: Path) -> Rig:
-    return rig(host, tmp_path, TRAIN, roles=("mayor", "crew"))
+    return rig(host, tmp_path, roles=("mayor", "crew"))
 
 
 @pytest.fixture
@@ -57,31 +51,12 @@ def synced(town: Rig) -> Rig:
     return town
 
 
-def hashes(folder: Path) -> dict[str, str]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-
-
-def wait_for_line(log: Path, line: str, seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not (log.exists() and line in log.read_text(encoding="utf-8").splitlines()):
-        assert time.monotonic() < end, f"{line!r} did not appear in {log.name} within {seconds} s"
-        time.sleep(0.05)
-
-
-def one_sentence(done: subprocess.CompletedProcess[str]) -> str:
-    """The only `error:` line of a run that failed."""
-    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert done.returncode != 0 and len(errors) == 1, done.stderr
-    return errors[0]
-
-
 @pytest.mark.slow
 def test_sync_train_and_pull_bring_the_same_bytes_home(synced: Rig) -> None:
     assert hashes(synced.remote / "output/datasets") == {
         name: digest for name, digest in hashes(synced.checkout / "output/datasets").items() if name != "drops.jsonl"
     }
-    trained = synced.run("run_train.sh", "pod", "mayor", "--with", "steps=3")
+    trained = synced.run("run_train.sh", "pod", "mayor", "--with", "steps3")
     assert trained.returncode == 0, trained.stderr
     assert trained.stdout.splitlines()[:3] == ["step 1 of 3", "step 2 of 3", "step 3 of 3"]
     pulled = synced.run("pull_adapter.sh", "pod", "mayor")
@@ -107,29 +82,22 @@ def test_a_dropped_connection_is_picked_up_where_the_log_was_left(synced: Rig, t
     client = held(synced, tmp_path / "client.log")
     synced.host.drop_connections()
     (synced.remote / "go").touch()
-    assert client.wait(60) == 0
+    assert client.wait(240) == 0
     text = (tmp_path / "client.log").read_text(encoding="utf-8")
     assert "connection lost, trying again" in text
     assert steps_in(text) == ALL_STEPS
 
 
-ALL_STEPS = [f"step {step} of 10" for step in range(1, 11)]
-
-
 def held(town: Rig, log: Path) -> subprocess.Popen[bytes]:
     """A client that follows a training of 10 steps, which waits after the fifth for a file named go."""
-    client = town.popen("run_train.sh", "pod", "mayor", "--with", "hold=10", output=log)
+    client = town.popen("run_train.sh", "pod", "mayor", "--with", "hold10", output=log)
     wait_for_line(log, "step 5 of 10")
     return client
 
 
-def steps_in(text: str) -> list[str]:
-    return [line for line in text.splitlines() if line.startswith("step ")]
-
-
 @pytest.mark.slow
 def test_a_failed_training_hands_back_its_exit_code_and_last_lines(synced: Rig) -> None:
-    done = synced.run("run_train.sh", "pod", "mayor", "--with", "fail=7")
+    done = synced.run("run_train.sh", "pod", "mayor", "--with", "fail7")
     assert done.returncode == 7
     assert one_sentence(done) == "error: the training of mayor failed on pod with exit code 7."
     assert "loss is not finite" in done.stderr
@@ -143,14 +111,14 @@ def test_a_second_start_a_sync_and_a_pull_are_refused_while_a_training_runs(sync
     assert "a training of mayor is running" in one_sentence(synced.run("sync_data.sh", "pod"))
     assert "still running" in one_sentence(synced.run("pull_adapter.sh", "pod", "mayor"))
     (synced.remote / "go").touch()
-    assert client.wait(60) == 0
+    assert client.wait(240) == 0
 
 
 @pytest.mark.slow
 def test_a_run_that_was_killed_outright_is_reported_as_lost(synced: Rig, tmp_path: Path) -> None:
     client = held(synced, tmp_path / "log")
     os.killpg(training_pid(synced), signal.SIGKILL)
-    assert client.wait(60) == 70
+    assert client.wait(240) == 70
     assert "resumes from its last checkpoint" in (tmp_path / "log").read_text(encoding="utf-8")
 
 
@@ -158,7 +126,7 @@ def test_a_run_that_was_killed_outright_is_reported_as_lost(synced: Rig, tmp_pat
 def test_a_terminated_training_still_leaves_its_exit_code(synced: Rig, tmp_path: Path) -> None:
     client = held(synced, tmp_path / "log")
     os.killpg(training_pid(synced), signal.SIGTERM)
-    assert client.wait(60) == 128 + signal.SIGTERM
+    assert client.wait(240) == 128 + signal.SIGTERM
 
 
 def training_pid(town: Rig) -> int:
@@ -213,6 +181,76 @@ def test_files_that_git_does_not_track_stay_at_home_and_are_mentioned(town: Rig)
     assert "1 files, such as notes.txt" in done.stderr and not (town.remote / "notes.txt").exists()
 
 
+@pytest.mark.slow
+def test_an_interrupted_copy_goes_on_where_it_stopped_in_both_directions(town: Rig, tmp_path: Path) -> None:
+    """The line is cut in the middle of a large file; the next call finds most of it there."""
+    rows = town.checkout / "output/datasets/mayor_train.jsonl"
+    rows.write_bytes(os.urandom(LARGE))
+    settings = slow_rsync(tmp_path)
+    assert "broke off" in cut_in_the_middle(town, settings, "sync_data.sh", "pod", "mayor")
+    assert town.run("sync_data.sh", "pod", "mayor", settings=settings).returncode == 0
+    assert hashes(town.remote / "output/datasets")["mayor_train.jsonl"] == hashes(rows.parent)["mayor_train.jsonl"]
+    assert found_there(tmp_path) > LARGE // 8
+    adapter = town.remote / "output/adapters/mayor"
+    adapter.mkdir(parents=True)
+    (adapter / "adapter_model.safetensors").write_bytes(os.urandom(LARGE))
+    assert "broke off" in cut_in_the_middle(town, settings, "pull_adapter.sh", "pod", "mayor")
+    assert not (town.checkout / "output/adapters/mayor").exists()
+    assert town.run("pull_adapter.sh", "pod", "mayor", settings=settings).returncode == 0
+    assert hashes(town.checkout / "output/adapters") == {
+        f"mayor/{name}": digest for name, digest in hashes(adapter).items()
+    }
+    assert found_there(tmp_path) > LARGE // 8
+
+
+LARGE = 12 << 20
+
+
+def slow_rsync(folder: Path) -> dict[str, str]:
+    """Settings with an rsync that sends 8 MB a second and notes how much of a file it found on the other side."""
+    tools = folder / "bin"
+    tools.mkdir()
+    (tools / "rsync").write_text(
+        f"""#!/bin/sh
+case "$*" in
+*--rsh=*) exec {shutil.which("rsync")} --bwlimit=8m --stats "$@" >>{folder}/stats ;;
+*) exec {shutil.which("rsync")} "$@" ;;
+esac
+""",
+        encoding="utf-8",
+    )
+    (tools / "rsync").chmod(0o755)
+    return {"PATH": f"{tools}:{os.environ['PATH']}", "RIG_RETRIES": "0"}
+
+
+def found_there(folder: Path) -> int:
+    """Bytes that rsync did not have to send again, of all calls since this was last asked."""
+    stats = (folder / "stats").read_text(encoding="utf-8")
+    (folder / "stats").unlink()
+    return sum(int(number.replace(",", "")) for number in re.findall(r"^Matched data: ([\d,]+)", stats, re.MULTILINE))
+
+
+def cut_in_the_middle(town: Rig, settings: dict[str, str], script: str, *arguments: str) -> str:
+    """Drops the connection once a quarter of a large file is there; what the script then says."""
+    log = town.checkout.parent / f"{script}.log"
+    client = town.popen(script, *arguments, output=log, settings=settings)
+    end = time.monotonic() + 60
+    while not any(size > LARGE // 4 for size in unfinished(town)):
+        assert time.monotonic() < end and client.poll() is None, log.read_text(encoding="utf-8")
+        time.sleep(0.02)
+    town.host.drop_connections()
+    assert client.wait(240) == 1
+    return log.read_text(encoding="utf-8")
+
+
+def unfinished(town: Rig) -> Iterator[int]:
+    """Sizes of rsync's unfinished files on both sides."""
+    for side in (town.checkout, town.remote):
+        for path in side.glob("output/*/**/.*.*"):
+            with contextlib.suppress(FileNotFoundError):
+                yield path.stat().st_size
+
+
 def test_a_folder_that_is_not_the_rigs_is_never_touched(town: Rig) -> None:
     town.remote.mkdir(parents=True)
     (town.remote / "thesis.tex").write_text("mine", encoding="utf-8")
@@ -248,10 +286,10 @@ def test_a_wrong_host_port_or_key_is_named_with_the_fix(town: Rig, tmp_path: Pat
 def test_missing_datasets_roles_code_and_runs_are_named_with_the_fix(town: Rig) -> None:
     assert "no dataset for witness" in one_sentence(town.run("sync_data.sh", "pod", "witness"))
     assert "sync_data.sh pod mayor" in one_sentence(town.run("run_train.sh", "pod", "mayor"))
-    assert "sync_data.sh pod mayor" in one_sentence(town.run("pull_adapter.sh", "pod", "mayor"))
+    assert "sync_data.sh pod ROLE" in one_sentence(town.run("pull_adapter.sh", "pod", "mayor"))
     assert town.run("sync_data.sh", "pod").returncode == 0
     assert "was ever started" in one_sentence(town.run("run_train.sh", "pod", "mayor", "--attach"))
-    assert "no finished adapter for mayor" in one_sentence(town.run("pull_adapter.sh", "pod", "mayor"))
+    assert "no finished adapter of mayor" in one_sentence(town.run("pull_adapter.sh", "pod", "mayor"))
     (town.checkout / "output/datasets/manifest.json").unlink()
     assert "make all" in one_sentence(town.run("sync_data.sh", "pod"))
 
@@ -263,7 +301,7 @@ def test_no_rsync_here_or_there_is_named_with_the_fix(town: Rig, tmp_path: Path)
         (tools / name).symlink_to(f"/usr/bin/{name}")
     assert "rsync is not installed here" in one_sentence(town.run("sync_data.sh", "pod", settings={"PATH": str(tools)}))
     (tmp_path / "bare").mkdir()
-    with open_host(tmp_path / "bare", f"SetEnv PATH={tools}") as bare:
+    with open_host(tmp_path / "bare", PATH=str(tools)) as bare:
         done = replace(town, host=bare).run("sync_data.sh", "pod")
     assert "rsync is not installed on pod" in one_sentence(done)
 
@@ -307,7 +345,7 @@ def test_a_dry_run_says_what_it_would_do_and_does_nothing(town: Rig, script: str
     assert not town.remote.exists()
 
 
-@pytest.mark.parametrize("script", ["sync_data.sh", "run_train.sh", "pull_adapter.sh"])
+@pytest.mark.parametrize("script", ["sync_data.sh", "run_train.sh", "pull_adapter.sh", "remote.sh"])
 def test_help_names_every_setting(town: Rig, script: str) -> None:
     done = town.run(script, "--help")
     assert done.returncode == 0
