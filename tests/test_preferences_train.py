@@ -101,3 +101,29 @@ def test_kto_trains_a_new_adapter_of_which_alone_is_kept(town: Path) -> None:
     assert (checkpoints / "model.safetensors").is_file()
     assert [file.name for file in adapter.glob("*.safetensors")] == ["adapter_model.safetensors"]
     assert not [folder for folder in checkpoints.rglob("ref") if folder.is_dir()]
+
+
+def rows(town: Path, method: str) -> list[dict[str, Any]]:
+    text = (town / "datasets" / f"{ROLE}.{method}.train.jsonl").read_text("utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_axolotl_shows_the_model_what_its_own_template_would(town: Path) -> None:
+    """Both ways to read preferences put prompt and reply together as ordinary training does, end mark included."""
+    from axolotl.prompt_strategies.dpo.chat_template import default
+    from axolotl.prompt_strategies.kto.chatml import argilla_chat
+    from axolotl.utils.dict import DictDefault
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(town / "base")
+    read_pair, _ = default(DictDefault(combine(ROLE, ["dpo"])))
+    read_judged = argilla_chat(DictDefault(combine(ROLE, ["kto"])))
+    for pair in rows(town, "dpo"):
+        read = read_pair(pair, tokenizer=tokenizer)
+        for side in ("chosen", "rejected"):
+            whole = tokenizer.apply_chat_template([*pair["messages"], pair[side]], tokenize=False)
+            assert read["prompt"] + read[side] == whole.rstrip()
+    for judged in rows(town, "kto"):
+        whole = tokenizer.apply_chat_template(judged["completion"], tokenize=False)
+        read = read_judged(judged)
+        assert read["prompt"] + read["completion"] == whole.rstrip()
