@@ -46,13 +46,20 @@ def build_page(told: Told, folder: Path) -> str:
         loss=loss_chart(told),
         other=list(other_charts(steps)),
         evals=list(eval_rows(told, folder)),
-        differences=[(key, brief(before), brief(after)) for key, before, after in told.record.get("differences", ())],
+        differences=[[key, *map(short, values)] for key, *values in told.record.get("differences", ())],
         data=told.record["data"],
         manifest=told.record.get("manifest"),
         config=told.record["config"],
         style=Markup(style),
         policy=f"default-src 'none'; style-src '{digest(style)}'; base-uri 'none'",
     )
+
+
+def short(value: Any) -> str:
+    """A value as YAML; of datasets their files alone."""
+    if isinstance(value, list) and value and all(isinstance(block, dict) and "path" in block for block in value):
+        return ", ".join(str(block["path"]) for block in value)
+    return brief(value)
 
 
 def digest(text: str) -> str:
