@@ -52,7 +52,7 @@ train=(scripts/train.sh "$role" ${recipe[@]+"${recipe[@]}"})
 check_synced() {
   local rc=0 needed='[[ -f scripts/detached.sh ]] || exit 3'
   # shellcheck disable=SC2016 # a script for the remote shell
-  $attach || needed+='; compgen -G "output/datasets/$1_train*.jsonl" >/dev/null || exit 3'
+  $attach || needed+='; compgen -G "output/datasets/$1[._]*train.jsonl" >/dev/null || exit 3'
   persist in_rig "$host" "$needed" "$role" </dev/null 2>"$WORK/check.err" || rc=$?
   ((rc != 255)) || explain_ssh "$host" "$WORK/check.err"
   ((rc == 0)) || fail "there is no code or no dataset for $role in $RIG_REMOTE_DIR on $host. Send them first: scripts/sync_data.sh $host $role."

@@ -45,7 +45,7 @@ list_data() {
   [[ -f output/datasets/manifest.json ]] || fail "there are no finished datasets in output/datasets (no manifest.json). Make them first: make all."
   local role
   for role in ${roles[@]+"${roles[@]}"}; do
-    compgen -G "output/datasets/${role}_train*.jsonl" >/dev/null || fail "there is no dataset for $role (output/datasets/${role}_train.jsonl). Datasets here: $(dataset_names)."
+    compgen -G "output/datasets/${role}[._]*train.jsonl" >/dev/null || fail "there is no dataset for $role (output/datasets/${role}_train.jsonl). Datasets here: $(dataset_names)."
   done
   find output/datasets -maxdepth 1 -type f ! -name drops.jsonl -print0 | sort -z | while IFS= read -r -d '' path; do
     ! is_wanted "${path##*/}" || printf '%s\0' "$path"
@@ -54,10 +54,10 @@ list_data() {
 }
 
 # A row file of another role is left out when roles were named; everything else is small and goes along. Preferences,
-# such as mayor_train.dpo.jsonl, are the role's too.
+# such as mayor.dpo.train.jsonl, are the role's too.
 is_wanted() {
   ((${#roles[@]} > 0)) || return 0
-  [[ $1 =~ ^(.+)_(train|val|test)(\.[a-z]+)?\.jsonl$ ]] || return 0
+  [[ $1 =~ ^([a-z0-9_-]+)(_|\.[a-z]+\.)(train|val|test)\.jsonl$ ]] || return 0
   [[ " ${roles[*]} " == *" ${BASH_REMATCH[1]} "* ]]
 }
 

@@ -123,12 +123,13 @@ def test_a_line_that_drops_during_the_set_up_does_not_set_up_twice(bare: Rig, tm
 
 
 @pytest.mark.slow
-def test_killed_during_the_training_the_same_command_follows_it_and_fetches(town: Rig, tmp_path: Path) -> None:
+def test_stopped_by_hand_during_the_training_the_same_command_follows_it_and_fetches(town: Rig, tmp_path: Path) -> None:
     client = held(town, tmp_path / "client.log")
     status = town.run("remote.sh", "status", "pod")
     assert re.fullmatch(r"mayor +running \d+ +step 5 of 10\n", status.stdout), status.stderr
-    os.killpg(client.pid, signal.SIGKILL)
-    client.wait(10)
+    os.killpg(client.pid, signal.SIGINT)
+    assert client.wait(60) == 130
+    assert "the training goes on." in (tmp_path / "client.log").read_text(encoding="utf-8")
     other = town.run("remote.sh", "full", "pod", "mayor", "--with", "steps3")
     assert "a training of mayor with another recipe is running on pod" in one_sentence(other)
     assert "--run NAME" in other.stderr and "costs money" not in other.stderr
@@ -171,14 +172,14 @@ def test_a_failed_training_gives_its_code_and_the_same_command_starts_it_again(t
 
 @pytest.mark.slow
 def test_a_run_on_preferences_and_a_named_run_replace_no_adapter_of_the_role(town: Rig) -> None:
-    (town.checkout / "output/datasets/mayor_train.dpo.jsonl").write_text("{}\n", encoding="utf-8")
-    (town.checkout / "output/datasets/crew_train.dpo.jsonl").write_text("{}\n", encoding="utf-8")
+    (town.checkout / "output/datasets/mayor.dpo.train.jsonl").write_text("{}\n", encoding="utf-8")
+    (town.checkout / "output/datasets/crew.dpo.train.jsonl").write_text("{}\n", encoding="utf-8")
     for recipe in (["--with", "preferences"], ["--with", "steps3", "--run", "mayor.3"]):
         done = town.run("remote.sh", "full", "pod", "mayor", *recipe)
         assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in (town.checkout / "output/adapters").iterdir()) == ["mayor-dpo", "mayor.3"]
     sent = {path.name for path in (town.remote / "output/datasets").iterdir()}
-    assert "mayor_train.dpo.jsonl" in sent and "crew_train.dpo.jsonl" not in sent
+    assert "mayor.dpo.train.jsonl" in sent and "crew.dpo.train.jsonl" not in sent
     attached = town.run("run_train.sh", "pod", "mayor-dpo", "--attach")
     assert attached.returncode == 0 and "pull_adapter.sh pod mayor-dpo" in attached.stdout
     status = town.run("remote.sh", "status", "pod").stdout.splitlines()
