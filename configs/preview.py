@@ -126,7 +126,9 @@ def view(config: Mapping[str, Any], files: Mapping[str, Path], output: Output, c
         problems += [f"{files[split]}: {sentence}" for sentence in wrong]
         yield f"  {split}: {'; '.join(said)}"
     yield f"  prepared in {config['dataset_prepared_path']}"
-    marks = "trained tokens in green" if colour else "|trained tokens| between bars"
-    yield f"The shortest row that trains something, {marks}:\n{shown_sample(found['train'].sample, colour)}"
+    which = (
+        "One of them, what is learned" if config.get("rl") else "The shortest row that trains something, trained tokens"
+    )
+    yield f"{which} {'in green' if colour else '|between bars|'}:\n{shown_sample(found['train'].sample, colour)}"
     if problems:
         raise ConfigError(problems)
