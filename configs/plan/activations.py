@@ -8,6 +8,7 @@ eager attention keeps the squares.
 """
 
 import math
+from typing import Final
 
 from configs.plan.recipe import Recipe
 from configs.plan.shapes import ATTENTION, MLP, Shape
@@ -15,10 +16,7 @@ from configs.plan.shapes import ATTENTION, MLP, Shape
 # Bytes for one logit while the loss is computed without a fused kernel: the model's logits in 32 bit (accelerate
 # turns them), their log-softmax, and its gradient. The same 12 come out of IBM's memory figures for Mistral-7B
 # (published.yml).
-TRAINED_LOGIT: int = 12
-# In an evaluation Liger computes whole logits (its forward skips them only in training mode): 16-bit logits, a 32-bit
-# copy (transformers, loss/loss_utils.py) and its log-softmax. Without a gradient nothing else is kept.
-EVALUATED_LOGIT: int = 8
+TRAINED_LOGIT: Final = 12
 
 
 def kept_by_layer(shape: Shape, recipe: Recipe) -> int:
@@ -116,5 +114,10 @@ def loss_bytes(shape: Shape, recipe: Recipe, tokens: int) -> int:
 
 
 def evaluation_bytes(shape: Shape, recipe: Recipe, tokens: int) -> int:
-    """The peak of one evaluation batch: whole logits, and a few hidden states that no backward pass waits for."""
-    return tokens * (shape.vocab * (EVALUATED_LOGIT + recipe.float_bytes) + 2 * shape.hidden * recipe.float_bytes)
+    """The peak of one evaluation batch: whole logits, and a few hidden states that no backward pass waits for.
+
+    Liger computes whole logits there, because its forward skips them in training mode only: in 16 bit, in a 32-bit copy
+    (transformers, loss/loss_utils.py), and their log-softmax.
+    """
+    logit = recipe.float_bytes + (4 if recipe.float_bytes < 4 else 0) + 4
+    return tokens * (shape.vocab * logit + 2 * shape.hidden * recipe.float_bytes)

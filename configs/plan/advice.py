@@ -43,8 +43,9 @@ def steps(config: Mapping[str, Any], rows: Rows, plan: Plan, models: Mapping[str
 
 
 def settings(config: Mapping[str, Any]) -> Iterator[tuple[str, Config]]:
-    """Each change in words and keys: rows only as long as they are in an evaluation, a smaller micro-batch that accumulates
-    more, so that a step sees as many rows; shorter rows mean another build with that `max_tokens` in configs/data.yml.
+    """Each change in words and keys: rows only as long as they are in an evaluation, a smaller micro-batch that
+    accumulates more, so that a step sees as many rows; shorter rows mean another build with that `max_tokens` in
+    configs/data.yml.
     """
     micro, more = int(config.get("micro_batch_size") or 1), int(config.get("gradient_accumulation_steps") or 1)
     if (config.get("eval_batch_size") or micro) > 1 and config.get("test_datasets"):
