@@ -1,9 +1,14 @@
 """Axolotl is started in as many processes as a recipe has GPUs."""
 
+import re
+from pathlib import Path
+
 import pytest
 
+from configs.combine import override_names
 from configs.launch import main
 
+ROOT = Path(__file__).parent.parent
 Said = pytest.CaptureFixture[str]
 NODES = ["--gpus", "8", "--nodes", "2", "--head", "10.0.0.1:29400"]
 RENDEZVOUS = "--rdzv_backend c10d --rdzv_endpoint 10.0.0.1:29400"
@@ -46,3 +51,26 @@ def test_a_recipe_and_its_gpus_give_the_words_for_axolotl(arguments: list[str], 
 def test_gpus_that_do_not_fit_the_recipe_are_one_sentence(arguments: list[str], sentence: str, capsys: Said) -> None:
     assert main(arguments) == 1
     assert capsys.readouterr().err.startswith(sentence)
+
+
+GUIDE = (ROOT / "docs" / "multi-gpu.md").read_text(encoding="utf-8")
+
+
+def test_the_memory_in_the_guide_is_that_of_the_plan() -> None:
+    numbers = [line for line in GUIDE.splitlines() if line.startswith("| Qwen")]
+    assert len(numbers) == 3
+    assert set(numbers) <= set((ROOT / "docs" / "hardware.md").read_text(encoding="utf-8").splitlines())
+
+
+def test_the_commands_of_the_guide_are_real(capsys: Said) -> None:
+    launches = [line.split() for line in re.findall(r"\$\(python -m configs\.launch (.*?)\)", GUIDE)]
+    assert [main(words) for words in launches] == [0, 0]
+    for words in re.findall(r"python -m configs\.(?:validate|resolve) (.*?)$", GUIDE, re.MULTILINE):
+        overrides = re.findall(r"--with (\S+)", words)
+        assert set(overrides) <= set(override_names())
+    assert "--launcher torchrun -- --nproc_per_node 4\n" in capsys.readouterr().out
+
+
+def test_every_way_of_the_guide_is_an_override() -> None:
+    ways = re.findall(r"^\| .*? \| `(\w+)`", GUIDE, re.MULTILINE)
+    assert set(ways) == {"fsdp2", "zero3", "ray"} <= set(override_names())
