@@ -174,6 +174,13 @@ def test_preferences_have_no_flags_and_no_calls_to_lose() -> None:
     assert sentences(changes | {"datasets": {"type": "chatml.prompt_pairs"}}) == []
 
 
+@pytest.mark.parametrize(
+    "base", ["Qwen/Qwen2.5-7B-Instruct-AWQ", "Qwen/Qwen1.5-7B-Chat", "/models/mine", "openai/gpt-oss-20b"]
+)
+def test_a_base_that_is_not_known_to_lack_an_end_is_not_judged(base: str) -> None:
+    assert sentences({"base_model": base}) == []
+
+
 def test_a_llama_is_wrapped_by_the_name_of_its_own_layer() -> None:
     config = combine("mayor", ["llama31", "fsdp2"])
     (sentence,) = (sentence for _, sentence in contradictions(config))

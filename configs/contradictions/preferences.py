@@ -31,7 +31,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule(
         ("datasets", "rl"),
         lambda c: trains_preferences(c) and any(block.get("type") == "chat_template" for block in blocks(c)),
-        "`type: chat_template` reads conversations, not preferences. Use `--with dpo` or `--with kto`."
+        "`type: chat_template` reads conversations, not preferences. Use `--with dpo` or `--with kto`.",
     ),
     Rule(
         ("rl", "fsdp_version"),

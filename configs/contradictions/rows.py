@@ -34,7 +34,7 @@ def names_no_end(config: Mapping[str, Any]) -> bool:
 
 def is_plain_qwen(config: Mapping[str, Any]) -> bool:
     name = str(config.get("base_model", "")).lower()
-    return name.startswith("qwen/qwen2") and not name.endswith(("-instruct", "-chat"))
+    return name.startswith("qwen/qwen2") and "-instruct" not in name and "-chat" not in name
 
 
 def is_llama_3(config: Mapping[str, Any]) -> bool:
