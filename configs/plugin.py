@@ -92,6 +92,10 @@ class History(TrainerCallback):  # type: ignore[misc]
         self.memory = 0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step:
+            # Evaluated before, when the checkpoint was saved. Once more, without a better loss, would count against the
+            # patience of early stopping, and the run would end before one that nobody disturbed.
+            args.eval_on_start = False
         if state.is_world_process_zero:
             # A run that configs/runs/start.py did not prepare, such as one of a sweep, is noted here.
             note_start(self.folder, self.recipe)

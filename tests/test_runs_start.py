@@ -90,6 +90,7 @@ def test_the_start_is_noted_with_the_recipe_and_the_rows(recipe: tuple[Path, dic
     assert start["data"][0]["tokens"] == 10
     assert ["base_model", "Qwen/Qwen2.5-7B-Instruct", "some/base"] in start["differences"]
     assert start["manifest"] is None
+    assert start["versions"].keys() >= {"axolotl", "torch", "transformers", "peft"}
 
 
 def test_the_manifest_beside_the_rows_is_noted_by_its_digest(recipe: tuple[Path, dict[str, Any]]) -> None:

@@ -50,6 +50,7 @@ def start_record(text: str, config: Mapping[str, Any], sweep: str = "") -> Recor
         "data": [read_rows(Path(block["path"])).as_json() for block in blocks],
         "manifest": manifest_of(Path(config["datasets"][0]["path"]).parent),
         "commit": commit_of(CONFIGS),
+        "versions": versions(),
         "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     return {**record, "sweep": sweep} if sweep else record
@@ -109,7 +110,8 @@ def run_record(start: Mapping[str, Any], outcome: Outcome, folder: Path) -> Reco
     return {
         **start,
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {name: version(name) for name in PACKAGES},
+        # Those that finished it; a run that was resumed may have begun under others.
+        "versions": versions(),
         "outcome": asdict(outcome),
         **measured(read_history(folder)),
     }
@@ -128,6 +130,10 @@ def measured(history: list[Entry]) -> Record:
         "peak_memory": peak_memory(history),
         "losses": [(step.step, step.loss) for step in steps],
     }
+
+
+def versions() -> dict[str, str | None]:
+    return {name: version(name) for name in PACKAGES}
 
 
 def version(package: str) -> str | None:
