@@ -32,6 +32,13 @@ def test_the_command_counts_what_it_checked(tmp_path: Path, capsys: Said) -> Non
     assert rows == f"{tmp_path}/datasets: no finished dataset, so no rows were checked. `make all` makes one."
 
 
+@pytest.fixture
+def rows_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The recipes themselves are checked by the tests above, and take a second each time."""
+    monkeypatch.setattr("configs.validate.combinations", list)
+
+
+@pytest.mark.usefixtures("rows_alone")
 def test_rows_that_are_there_are_checked_in_the_form_that_they_have(tmp_path: Path, capsys: Said) -> None:
     write_rows(tmp_path, "mayor", "train")
     write_rows(tmp_path, "mayor", "val")
@@ -44,6 +51,7 @@ def test_rows_that_are_there_are_checked_in_the_form_that_they_have(tmp_path: Pa
     ]
 
 
+@pytest.mark.usefixtures("rows_alone")
 def test_preferences_that_are_there_are_checked_as_the_run_that_trains_them(tmp_path: Path, capsys: Said) -> None:
     write_rows(tmp_path, "mayor", "val")
     about = json.dumps({"tokens": 100, "trained_tokens": 20})
@@ -54,6 +62,7 @@ def test_preferences_that_are_there_are_checked_as_the_run_that_trains_them(tmp_
     assert line.startswith("mayor-dpo: 1 rows, 20 of 100 tokens trained, the longest 100 of 2,048, without evaluation")
 
 
+@pytest.mark.usefixtures("rows_alone")
 def test_everything_that_is_wrong_with_rows_and_recipes_comes_at_once(tmp_path: Path, capsys: Said) -> None:
     long = write_rows(tmp_path, "mayor", "train", (100, 5000))
     broken = write_rows(tmp_path, "crew", "val")
