@@ -237,7 +237,7 @@ def test_a_card_is_large_enough_or_not(name: str, verdict: Verdict) -> None:
 def test_pairs_of_answers_need_twice_the_tokens_and_whole_logits() -> None:
     one, two = recipe_with(), recipe_with(rl="dpo")
     assert loss_bytes(QWEN, two, 1000) - loss_bytes(QWEN, one, 1000) > 900 * QWEN.vocab * 12
-    kept = [memory(QWEN, recipe).moments[0].parts["kept inputs of layers"] for recipe in (one, two)]
+    kept = [memory(QWEN, recipe).moments[0].parts["activations, layer inputs"] for recipe in (one, two)]
     assert kept[1] == 2 * kept[0]
 
 

@@ -52,7 +52,7 @@ def test_a_plan_counts_the_rows_of_the_role(town: Path, capsys: pytest.CaptureFi
 def test_the_moments_of_memory_stand_beside_each_other(town: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan = said(capsys, "mayor", "--gpu", "rtx4090", "--root", str(town))
     assert "backward pass loss evaluation (peak)" in plan
-    for part in ("weights", "adapter", "gradients", "optimizer", "one layer computed again", "logits and loss"):
+    for part in ("weights", "adapter", "gradients", "optimizer", "activations, one layer again", "logits and loss"):
         assert f" {part} " in plan
 
 
@@ -107,6 +107,14 @@ def test_preferences_put_one_or_two_replies_a_row_into_the_model(
     assert "rows 1 900 tokens, 100 of them trained" in plan
     config = combine("mayor", (method,))
     assert read_recipe(config).replies == batch
+
+
+def test_a_run_that_hangs_on_the_free_pieces_is_called_so(town: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    override = town / "narrow.yml"
+    override.write_text("eval_batch_size: 1\npad_to_sequence_len: false\nlora_r: 88\n", encoding="utf-8")
+    plan = said(capsys, "mayor", "--gpu", "rtx3060-12", "--root", str(town), "--with", str(override))
+    assert "FITS BARELY: 11." in plan
+    assert "only if PyTorch gives back the free pieces" in plan
 
 
 def test_more_cards_share_the_rows(town: Path, capsys: pytest.CaptureFixture[str]) -> None:

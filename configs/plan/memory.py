@@ -57,14 +57,14 @@ def memory(
     width = recipe.sequence_len if recipe.packing else batch_width(recipe, longest)
     tokens = recipe.replies * recipe.micro_batch * width
     still = resident(shape, recipe, gpus)
-    kept = {"kept inputs of layers": kept_inputs(shape, recipe, tokens)}
+    kept = {"activations, layer inputs": kept_inputs(shape, recipe, tokens)}
     layer = tokens * passing_by_layer(shape, recipe) + dequantized(shape, recipe)
     if recipe.checkpointing:
-        kept_layers = {"one layer computed again": tokens * kept_by_layer(shape, recipe) + layer}
+        kept_layers = {"activations, one layer again": tokens * kept_by_layer(shape, recipe) + layer}
     else:
         every = shape.layers * tokens * kept_by_layer(shape, recipe)
-        kept["kept inside layers"] = every
-        kept_layers = {"backward of one layer": layer}
+        kept["activations, inside layers"] = every
+        kept_layers = {"gradients of activations": layer}
     moments = [
         moment("backward pass", still, kept | kept_layers),
         moment("loss", still, kept | {"logits and loss": loss_bytes(shape, recipe, tokens)}),

@@ -20,10 +20,11 @@ def make_console() -> Console:
 
 
 def print_plan(plan: Plan, title: str, console: Console) -> None:
-    console.print(f"[bold]{title}[/bold]\n", soft_wrap=True)
+    console.print(f"[bold]{title}[/bold]", soft_wrap=True)
+    print_verdict(plan, console)
+    console.print()
     console.print(work_table(plan))
     console.print(memory_table(plan))
-    print_verdict(plan, console)
 
 
 def make_table(title: str) -> Table:
@@ -85,18 +86,18 @@ def gib(size: int) -> str:
 
 
 def print_verdict(plan: Plan, console: Console) -> None:
-    free = plan.gpu.memory_gib - plan.needs
-    says = {
-        Verdict.FITS: f"{free:.1f} GiB stay free.",
-        Verdict.TIGHT: f"{-free:.1f} GiB too much, unless PyTorch gives its free pieces back. Change something.",
-        Verdict.TOO_LARGE: f"{-free:.1f} GiB too much.",
-    }
-    console.print(f"{plan.verdict.upper()}: {says[plan.verdict]}", style=COLOURS[plan.verdict])
+    """The answer in one line; where it is close, what it hangs on."""
+    spent = plan.duration.training + plan.duration.evaluation
+    needs = f"{plan.needs:.1f} of {plan.gpu.memory_gib:g} GiB, {clock(spent)}, ${plan.cost:,.2f}"
+    console.print(f"{plan.verdict.upper()}: {needs}", style=COLOURS[plan.verdict])
+    if plan.verdict is Verdict.TIGHT:
+        console.print(
+            "It goes through only if PyTorch gives back the free pieces that it keeps. Better change something."
+        )
 
 
 def print_changes(steps: Sequence[Change], others: Sequence[Change], console: Console) -> None:
     if steps:
-        console.print()
         console.print(changes_table("What to change, one after the other", steps))
     if others:
         console.print(changes_table("Or instead", others))
