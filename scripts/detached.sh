@@ -49,6 +49,7 @@ body() {
   trap : TERM INT HUP
   printf '%s %s\n' "$$" "$(start_time $$)" >"$RUN/pid.new"
   : >"$RUN/train.log"
+  printf '%-3s\n' '' >"$RUN/exit_code.new" # its place on the disk, should the command fill it
   # shellcheck source=/dev/null
   source "$RUN/secrets"
   rm -f "$RUN/secrets"
@@ -56,7 +57,7 @@ body() {
   [[ ! -d .venv/bin ]] || PATH=$PWD/.venv/bin:$PATH
   local rc=0
   "$@" >>"$RUN/train.log" 2>&1 || rc=$?
-  echo "$rc" >"$RUN/exit_code.new"
+  printf '%-3s\n' "$rc" 1<>"$RUN/exit_code.new"
   mv "$RUN/exit_code.new" "$RUN/exit_code"
 }
 
@@ -75,7 +76,9 @@ status() {
   if is_running; then
     echo "running $(cut -d ' ' -f 1 "$RUN/pid")"
   elif [[ -f $RUN/exit_code ]]; then
-    echo "exited $(<"$RUN/exit_code")"
+    local code
+    read -r code <"$RUN/exit_code"
+    echo "exited $code"
   elif [[ -f $RUN/pid ]]; then
     echo lost
   else

@@ -115,13 +115,21 @@ finish() {
   "exited 0") echo "the training of $name is done. Fetch the adapter: scripts/pull_adapter.sh $host $name" ;;
   exited*) failed "${1#exited }" ;;
   none) fail "no training of $name was ever started in $RIG_REMOTE_DIR on $host. Start one: leave --attach out." ;;
-  *) fail "the training of $name ended without an exit code: it was killed, or the machine restarted. Start it again; it resumes from its last checkpoint." 70 ;;
+  *) tell_if_full && fail "the training of $name ended without an exit code: it was killed, or the machine restarted. Start it again; it resumes from its last checkpoint." 70 ;;
   esac
+}
+# A full disk may have swallowed the line that says so.
+tell_if_full() {
+  local free_kb
+  free_kb=$(in_rig "$host" 'df -Pk . | tail -n 1' </dev/null 2>/dev/null | awk '{print $4}') || free_kb=
+  if grep -qi 'no space left on device' "$WORK/log" || ((${free_kb:-10240} < 10240)); then
+    say "the disk of $host is full: free some space there and start again."
+  fi
 }
 failed() {
   say "--- the last lines of the log:"
   tail -n 15 "$WORK/log" >&2
-  ! grep -qi 'no space left on device' "$WORK/log" || say "the disk of $host is full: free some space there and start again."
+  tell_if_full
   fail "the training of $name failed on $host with exit code $1." "$1"
 }
 

@@ -317,6 +317,9 @@ def test_a_full_disk_is_named_and_the_next_try_goes_on(town: Rig) -> None:
         assert "the disk is full" in one_sentence(town.run("sync_data.sh", "pod"))
         large.write_bytes(b"{}")
         assert town.run("sync_data.sh", "pod").returncode == 0
+        (town.remote / "output/checkpoint").write_bytes(bytes(shutil.disk_usage(town.remote).free - (64 << 10)))
+        trained = town.run("run_train.sh", "pod", "mayor")
+        assert trained.returncode == 1 and "the disk of pod is full" in trained.stderr
     finally:
         subprocess.run(["umount", "-l", town.remote], check=True)
 
