@@ -17,11 +17,15 @@ from configs.plan.tables import load_models, read_shape
 from configs.plan.workload import batches
 
 pytestmark = pytest.mark.slow
-pytest.importorskip("axolotl")
 
 TINY = Shape("qwen2", 64, 3, 4, 2, 16, 160, 512, True)
 ROWS, LENGTH, RANK = 2, 32, 4
 TOKENS = ROWS * LENGTH
+
+
+@pytest.fixture(autouse=True, scope="module")
+def libraries() -> None:
+    pytest.importorskip("axolotl")
 
 
 def model_of(shape: Shape, attention: str = "sdpa") -> Any:

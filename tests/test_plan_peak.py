@@ -5,6 +5,7 @@ and free pieces, is not there.
 """
 
 import weakref
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -14,46 +15,51 @@ from configs.plan.recipe import read_recipe
 from configs.plan.shapes import LINEAR, Shape
 
 pytestmark = pytest.mark.slow
-torch = pytest.importorskip("torch")
-pytest.importorskip("peft")
-
-from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
-from torch.utils._pytree import tree_iter  # noqa: E402
 
 TOKENS = 1024
 RESIDENT = {"weights", "adapter", "gradients", "optimizer", "CUDA and libraries", "free pieces"}
 
 
-class Alive(TorchDispatchMode):
-    """Bytes of all storages that were made within and are still there, now and at the most."""
+class Storages:
+    """Bytes of all storages that were made and are still there: now, and at the most."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.sizes: dict[int, int] = {}
         self.now = self.peak = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
-        for tensor in tree_iter(made):
-            if isinstance(tensor, torch.Tensor):
-                self.see(tensor.untyped_storage())
-        self.peak = max(self.peak, self.now)
-        return made
 
     def see(self, storage: Any) -> None:
         key = storage._cdata
         if key not in self.sizes:
             self.sizes[key] = storage.nbytes()
             self.now += storage.nbytes()
+            self.peak = max(self.peak, self.now)
             weakref.finalize(storage, self.forget, key)
 
     def forget(self, key: int) -> None:
         self.now -= self.sizes.pop(key, 0)
 
 
+def watching(storages: Storages) -> AbstractContextManager[Any]:
+    """A dispatch mode that shows `storages` what every operation makes."""
+    from torch import Tensor
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils._pytree import tree_iter
+
+    class Watching(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            made = func(*args, **(kwargs or {}))
+            for tensor in tree_iter(made):
+                if isinstance(tensor, Tensor):
+                    storages.see(tensor.untyped_storage())
+            return made
+
+    return Watching()
+
+
 def peak_of_a_step(shape: Shape, checkpointing: bool, training: bool) -> int:
     """Bytes that a training step, or the evaluation of one batch, has at most beside the weights."""
-    from peft import LoraConfig, get_peft_model
+    torch = pytest.importorskip("torch")
+    peft = pytest.importorskip("peft")
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
     config = Qwen2Config(
@@ -65,18 +71,20 @@ def peak_of_a_step(shape: Shape, checkpointing: bool, training: bool) -> int:
         vocab_size=shape.vocab,
         tie_word_embeddings=shape.tied,
     )
-    model = get_peft_model(Qwen2ForCausalLM(config).bfloat16(), LoraConfig(r=4, target_modules=list(LINEAR)))
+    adapter = peft.LoraConfig(r=4, target_modules=list(LINEAR))
+    model = peft.get_peft_model(Qwen2ForCausalLM(config).bfloat16(), adapter)
     model.enable_input_require_grads()
     if checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     model.train(training)
     ids = torch.zeros(1, TOKENS, dtype=torch.long)
-    with Alive() as alive, torch.set_grad_enabled(training):
+    storages = Storages()
+    with watching(storages), torch.set_grad_enabled(training):
         with torch.autocast("cpu", torch.bfloat16):
             loss = model(input_ids=ids, labels=ids).loss
         if training:
             loss.backward()
-    return alive.peak
+    return storages.peak
 
 
 @pytest.mark.parametrize(
