@@ -42,7 +42,8 @@ from data.stages import ORDER
 from data.transform import preferences as transform
 from data.transform.chunker import chunker
 from data.transform.outcome import outcome
-from data.validate.preferences import check_preference, metadata_of
+from data.validate.preference_shape import fits
+from data.validate.preferences import check_preference, metadata_of, validator
 
 BASE = "Qwen/Qwen2.5-7B-Instruct"
 ROLES = {"unknown": RoleConfig("[AGENT] You help.")}
@@ -439,8 +440,26 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-def test_a_good_pair_keeps_the_contract() -> None:
+JUDGED = {"completion": [*PAIR["messages"], PAIR["chosen"]], "label": True}
+OF_JUDGED = {key: value for key, value in ABOUT.items() if not key.startswith("chosen")}
+
+
+def test_a_good_row_keeps_the_contract() -> None:
     assert check_preference(GOOD) == []
+    assert check_preference({**JUDGED, "metadata": json.dumps(OF_JUDGED)}) == []
+
+
+SPOILT = st.sampled_from([0, 1, "", "x", None, [], {}, True, {"role": "system", "content": "x"}, "rejected call"])
+
+
+@given(st.sampled_from([{**PAIR, "metadata": ABOUT}, {**JUDGED, "metadata": OF_JUDGED}]), st.data())
+def test_the_types_and_the_schema_say_the_same(row: dict[str, Any], data: st.DataObject) -> None:
+    row = json.loads(json.dumps(row))
+    inside = data.draw(st.sampled_from([row, row["metadata"], row.get("messages", row.get("completion"))]))
+    place = data.draw(st.sampled_from([*range(len(inside))] if isinstance(inside, list) else sorted(inside)))
+    if data.draw(st.booleans()):
+        inside[place] = data.draw(SPOILT)
+    assert fits(row) == validator("chosen" in row).is_valid(row)
 
 
 @pytest.mark.parametrize(("change", "problem"), BROKEN)

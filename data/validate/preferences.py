@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.validate.pairing import pairing_problems
+from data.validate.preference_shape import fits
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
@@ -30,11 +31,15 @@ def check_preference(row: Any) -> list[str]:
         decoded = row | {"metadata": metadata_of(row)}
     except (KeyError, TypeError, ValueError):
         return ["metadata is no JSON in a text"]
-    shape = validator("pair" if "chosen" in row else "judged")
-    errors = sorted(shape.iter_errors(decoded), key=lambda error: error.json_path)
-    if errors:
-        return [f"{error.json_path.removeprefix('$.')}: {error.message[:200]}" for error in errors]
-    return list(_problems(row))
+    return schema_problems(decoded) or list(_problems(row))
+
+
+def schema_problems(row: Mapping[str, Any]) -> list[str]:
+    """What the JSON Schema says against a row with its metadata decoded."""
+    if fits(row):
+        return []
+    errors = sorted(validator("chosen" in row).iter_errors(row), key=lambda error: error.json_path)
+    return [f"{error.json_path.removeprefix('$.')}: {error.message[:200]}" for error in errors]
 
 
 def metadata_of(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,12 +56,12 @@ def texts_of(row: Mapping[str, Any]) -> list[str]:
 
 
 @functools.cache
-def validator(form: str) -> Draft202012Validator:
-    """The schema of one of the two forms, `pair` or `judged`."""
+def validator(pair: bool) -> Draft202012Validator:
+    """The schema of a pair, or of a judged reply."""
     from jsonschema import Draft202012Validator
 
     schema = json.loads(SCHEMA.read_text("utf-8"))
-    return Draft202012Validator({"$ref": f"#/$defs/{form}", "$defs": schema["$defs"]})
+    return Draft202012Validator({"$ref": f"#/$defs/{'pair' if pair else 'judged'}", "$defs": schema["$defs"]})
 
 
 def _messages(row: Mapping[str, Any]) -> list[Mapping[str, str]]:
