@@ -73,9 +73,13 @@ class _Judged(Struct, frozen=True):
 def fits(row: Any) -> bool:
     """Whether a row with its metadata decoded surely keeps its schema; what does not fit is for the schema to judge."""
     try:
-        shaped = msgspec.convert(row, _Pair if "chosen" in row else _Judged)
+        systems = [isinstance(message, _System) for message in _messages(row)]
     except msgspec.ValidationError:
         return False
-    messages = shaped.messages if isinstance(shaped, _Pair) else shaped.completion
-    systems = [isinstance(message, _System) for message in messages]
     return systems[0] and not any(systems[1:])
+
+
+def _messages(row: Any) -> tuple[_Message, ...]:
+    if "chosen" in row:
+        return msgspec.convert(row, _Pair).messages
+    return msgspec.convert(row, _Judged).completion
