@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from configs.plan.activations import mlp, passing_by_layer
 from configs.plan.memory import memory
 from configs.plan.recipe import read_recipe
-from configs.plan.shapes import LINEAR, Shape
+from configs.plan.shapes import LINEAR, MLP, Shape
 
 pytestmark = pytest.mark.slow
 
@@ -101,3 +102,43 @@ def test_the_peak_is_within_five_percent(vocab: int, checkpointing: bool, traini
     sums = [sum(size for name, size in moment.parts.items() if name not in RESIDENT) for moment in moments]
     predicted = max(sums[:2]) if training else sums[2]
     assert predicted == pytest.approx(peak_of_a_step(shape, checkpointing, training), rel=0.05)
+
+
+def test_the_mlp_kernel_passes_what_was_counted() -> None:
+    """Axolotl's own autograd function, its Triton activation replaced by PyTorch's, which here makes nothing seen."""
+    torch = pytest.importorskip("torch")
+    lora = pytest.importorskip("axolotl.kernels.lora")
+    from torch.utils._python_dispatch import _disable_current_modes
+
+    shape, rank = Shape("qwen2", 64, 1, 4, 2, 16, 320, 64, True), 4
+    settings = {"base_model": "tiny", "adapter": "lora", "lora_r": rank, "lora_target_modules": list(LINEAR)}
+    recipe = read_recipe({**settings, "sequence_len": TOKENS, "lora_mlp_kernel": True, "lora_dropout": 0.1})
+
+    def swiglu_backward(grad: Any, gate: Any, up: Any) -> tuple[Any, Any, Any]:
+        with _disable_current_modes():
+            sigmoid = torch.sigmoid(gate)
+            silu = gate * sigmoid
+            d_up, d_gate = grad * silu, grad * up * (sigmoid + silu * (1 - sigmoid))
+            grad.copy_(silu * up)
+            gate.copy_(d_gate)
+            up.copy_(d_up)
+        return grad, gate, up
+
+    def swiglu(gate: Any, up: Any) -> Any:
+        with _disable_current_modes():
+            return torch.nn.functional.silu(gate) * up
+
+    parts: list[Any] = []
+    for name in MLP:
+        inputs, outputs = shape.linear(name)
+        weight = torch.nn.Parameter(torch.randn(outputs, inputs), requires_grad=False)
+        pair = (torch.nn.Parameter(torch.randn(rank, inputs)), torch.nn.Parameter(torch.randn(outputs, rank)))
+        parts += [weight, None, None, *pair, 1.0, None, None]
+    before, grad = torch.randn(1, TOKENS, shape.hidden, requires_grad=True), torch.ones(1, TOKENS, shape.hidden)
+    storages = Storages()
+    storages.sizes = {part.untyped_storage()._cdata: 0 for part in parts if isinstance(part, torch.Tensor)}
+    with watching(storages):
+        dropped = before * 1.0
+        lora.LoRA_MLP.apply(before, dropped, *parts, swiglu, swiglu_backward, True).backward(grad)
+    # The count has a mask for the dropout, which is not made here; the result, which is, adds to the rest in a model.
+    assert storages.peak == pytest.approx(TOKENS * (mlp(shape, recipe) + passing_by_layer(shape, recipe)), rel=0.02)
