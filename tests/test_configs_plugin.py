@@ -91,8 +91,20 @@ def test_only_the_first_of_several_processes_writes(tmp_path: Path) -> None:
 
     history = History(tmp_path / "out", "")
     other = SimpleNamespace(is_world_process_zero=False, global_step=1, max_steps=2)
-    history.on_train_begin(None, other, None)
+    history.on_train_begin(SimpleNamespace(), other, None)
     history.on_log(None, other, None, logs={"loss": 1.0})
     history.on_save(None, other, None)
     history.on_train_end(None, other, None)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("step", "is_evaluated"), [(0, True), (8, False)])
+def test_a_checkpoint_is_not_evaluated_again_by_the_run_that_resumes(
+    tmp_path: Path, step: int, is_evaluated: bool
+) -> None:
+    from configs.plugin import History
+
+    args = SimpleNamespace(eval_on_start=True)
+    state = SimpleNamespace(is_world_process_zero=True, global_step=step, max_steps=20)
+    History(tmp_path, "").on_train_begin(args, state, None)
+    assert args.eval_on_start is is_evaluated
