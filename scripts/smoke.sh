@@ -49,14 +49,14 @@ step "The base's own tokens decide the windows" \
 step "The transcripts become rows" \
   "$python" -m data.pipeline all --sessions "$root/town/projects" --out "$root/datasets" --config "$root/data.yml"
 step "Axolotl trains the $role" \
-  quietly "$root/train.log" scripts/train.sh "$role" --with smoke --root "$root"
+  quietly "$root/train.log" scripts/train.sh "$role" --with smoke --with scripts/smoke_recipe.yml --root "$root"
 # What the town taught, asked with values that it never drew: a model of this size learns no judgement. The token limit
 # lets the base, which nobody taught to stop, run into its loops: an answer that is merely cut could not be compared.
 bench=("$python" -m eval.role_bench --base-model "$root/base" --role "$role" --config "$root/data.yml" --rows "$root/datasets"
-  --scenarios scripts/smoke_scenarios --max-new-tokens 1024)
-step "The base does what a $role does" "${bench[@]}" --model base --out "$root/evals/base"
-step "The adapter does the same" "${bench[@]}" --model "$root/adapters/$role" --out "$root/evals/$role"
+  --scenarios scripts/smoke_scenarios --max-new-tokens 2048 --batch-size 32)
+step "The base does what a $role does" "${bench[@]}" --model base --out "$root/evals/$role/base"
+step "The adapter does the same" "${bench[@]}" --model "$root/adapters/$role" --out "$root/evals/$role/adapter"
 # Without a margin the gate wants a gain: an interval that excludes 0.
 step "What the training was worth" \
-  "$python" -m eval.compare "$root/evals/base" "$root/evals/$role" --margin 0 --html "$root/evals/report.html"
+  "$python" -m eval.compare "$root/evals/$role/base" "$root/evals/$role/adapter" --margin 0 --html "$root/evals/report.html"
 printf '\nAll of it took %d s.\n' "$SECONDS"

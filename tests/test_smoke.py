@@ -20,6 +20,12 @@ from scripts.smoke_data import main, walkthrough
 
 ROOT = Path(__file__).parent.parent
 SMOKE = ROOT / "scripts" / "smoke.sh"
+PHASES = [
+    *(str(ROOT / "scripts/phases.sh"), "--roles", "refinery", "--root", "output/smoke"),
+    *("--with", "smoke", "--with", "scripts/smoke_recipe.yml"),
+    *("--", "--config", "output/smoke/data.yml", "--scenarios", "scripts/smoke_scenarios"),
+    *("--max-new-tokens", "2048", "--batch-size", "32"),
+]
 
 
 def smoke(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -96,19 +102,47 @@ def test_the_scenarios_of_the_walkthrough_are_right_and_enough_for_a_claim() -> 
             assert not score_run(drawn, rehearse(drawn, []), file.tools).passed or scenario.family == "quiet"
 
 
-@pytest.mark.slow
-def test_the_whole_loop_trains_an_adapter_that_knows_its_role() -> None:
+@pytest.fixture(scope="module")
+def smoked() -> str:
+    """What the whole loop printed, once for the tests of this file."""
     pytest.importorskip("axolotl")
     ran = subprocess.run([str(SMOKE)], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
+    return ran.stdout
+
+
+@pytest.mark.slow
+def test_the_whole_loop_trains_an_adapter_that_knows_its_role(smoked: str) -> None:
     run = json.loads((ROOT / "output/smoke/adapters/refinery/run.json").read_text(encoding="utf-8"))
     assert run["outcome"]["steps"] == run["outcome"]["max_steps"]
     assert run["outcome"]["last_loss"] < run["outcome"]["first_loss"] / 5
     base, adapter = (
-        json.loads((ROOT / f"output/smoke/evals/{name}/results.json").read_text(encoding="utf-8"))
-        for name in ("base", "refinery")
+        json.loads((ROOT / f"output/smoke/evals/refinery/{name}/results.json").read_text(encoding="utf-8"))
+        for name in ("base", "adapter")
     )
     assert base["summary"]["refinery"]["passed"] <= 0.1
     assert adapter["summary"]["refinery"]["passed"] >= 0.6
-    assert "PASSED (exit code 0)" in ran.stdout  # without a margin: the interval excludes 0
+    assert "PASSED (exit code 0)" in smoked  # without a margin: the interval excludes 0
     assert (ROOT / "output/smoke/evals/report.html").is_file()
+
+
+@pytest.mark.slow
+def test_one_adapter_for_all_roles_is_measured_beside_the_roles_own(smoked: str) -> None:
+    """`make phases` on what the walkthrough left: it trains the all-roles adapter, and only that."""
+    own = ROOT / "output/smoke/adapters/refinery/run.json"
+    before = own.read_bytes()
+    ran = subprocess.run(PHASES, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
+    assert own.read_bytes() == before and ran.stdout.count("trained already") == 1
+    assert "base plays" not in ran.stderr and "gastown plays" in ran.stderr
+    table = json.loads((ROOT / "output/smoke/evals/phases/table.json").read_text(encoding="utf-8"))
+    rates = {side: rate["passed"] for side, rate in table["roles"]["refinery"]["rates"].items()}
+    found = table["roles"]["refinery"]["differences"]
+    assert rates["base"] <= 0.1 and rates["own role"] >= 0.6
+    assert found["own-role-base"]["verdict"] == "better"
+    assert found["own-role-all-roles"]["value"] == pytest.approx(rates["own role"] - rates["all roles"])
+    for one in found.values():
+        low, high = one["interval"]
+        assert low <= one["value"] <= high
+        assert one["verdict"] == "cannot tell" or not low <= 0 <= high
+    assert table["roles"]["refinery"]["sentence"] in " ".join(ran.stdout.split())
