@@ -16,9 +16,9 @@ from data.extract.preferences import Candidate, candidates
 from data.finished import Preferred
 from data.forms import Form
 from data.record import Assistant, Conversation, Drop
-from data.stage import Ledger
+from data.stage import Ledger, Stage
 from data.trace import Choice, Place
-from data.transform.preferences import STAGE, Found, Judged, Limits, Pair, Reason, find, make
+from data.transform.preferences import STAGE, Found, Judged, Limits, Pair, Reason, as_trained, find, make
 from data.validate.preferences import check_preference, texts_of
 from data.validate.secrets import describe, findings
 
@@ -27,16 +27,29 @@ def are_made(config: DataConfig) -> bool:
     return config.tool_format == "xml" and (config.preferences.dpo or config.preferences.kto)
 
 
+class Maker(msgspec.Struct, frozen=True):
+    """Makes rows. `compare` is the stage that drops what evaluation asks."""
+
+    config: DataConfig
+    form: Form
+    compare: Stage
+
+    def make(self, candidate: Candidate, found: Found, id: str) -> Pair | Judged | Reason:
+        if any(isinstance(outcome, Drop) for outcome in self.compare(as_trained(candidate, found))):
+            return Reason.OVERLAPS
+        return make(candidate, found, id, limits_of(self.config), self.form)
+
+
 def prefer(
-    conversation: Conversation, windows: Sequence[Conversation], config: DataConfig, form: Form, ledger: Ledger
+    conversation: Conversation, windows: Sequence[Conversation], maker: Maker, ledger: Ledger
 ) -> Iterator[Preferred | Drop]:
     """The rows of a conversation and what made none, booked in the ledger. `windows` are all that were cut from it."""
-    limits = limits_of(config)
+    config = maker.config
     for candidate in candidates(conversation, config.outcome.repair_within):
         if getattr(config.preferences, candidate.method):
             books = ledger.choices(key_of(candidate.method, candidate.kind))
             books.found += 1
-            made = _make(candidate, conversation, windows, limits, form)
+            made = _make(candidate, conversation, windows, maker)
             if isinstance(made, Drop):
                 books.drop(made.reason)
             yield made
@@ -53,13 +66,13 @@ def key_of(method: str, kind: str) -> str:
 
 
 def _make(
-    candidate: Candidate, conversation: Conversation, windows: Sequence[Conversation], limits: Limits, form: Form
+    candidate: Candidate, conversation: Conversation, windows: Sequence[Conversation], maker: Maker
 ) -> Preferred | Drop:
     id = f"{conversation.id}~{max(candidate.at, 0)}"
     found = None if candidate.why else find(candidate, conversation.messages, windows)
     why = candidate.why or (None if found else Reason.NOT_SHOWN)
     if found:
-        made = make(candidate, found, id, limits, form)
+        made = maker.make(candidate, found, id)
         if not isinstance(made, Reason):
             return _finish(candidate, found, made, id)
         why = made

@@ -17,7 +17,7 @@ from data.extract.unit import Unit
 from data.finish import finish
 from data.finished import Done, Extracted, Preferred, drop_lines, pack
 from data.forms import load_form
-from data.preferences import are_made, prefer, problems_of
+from data.preferences import Maker, are_made, prefer, problems_of
 from data.prompts import check_prompts, redact_prompts
 from data.record import Conversation, Drop, dropped
 from data.signals.facts import BeadFate
@@ -177,10 +177,14 @@ class Worker:
 
     def _prefer(self, item: Outcome, cut: Sequence[Outcome], ledger: Ledger) -> Iterator[Preferred | Drop]:
         """The rows of preferences of a conversation, given its windows, and what made none."""
-        config = self.setting.config
-        if are_made(config) and isinstance(item, Conversation):
+        if are_made(self.setting.config) and isinstance(item, Conversation):
             windows = [one for one in cut if isinstance(one, Conversation)]
-            yield from prefer(item, windows, config, load_form(config.base_model, config.tool_format), ledger)
+            yield from prefer(item, windows, self._maker, ledger)
+
+    @cached_property
+    def _maker(self) -> Maker:
+        config = self.setting.config
+        return Maker(config, load_form(config.base_model, config.tool_format), dict(self.stages)["overlap"])
 
     def work(self, unit: Unit) -> bytes:
         """The packed result of a unit: its rows, its drops and its books."""

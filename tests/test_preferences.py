@@ -17,12 +17,21 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from data import shelf
-from data.config import ConfigError, DataConfig, OutcomeConfig, PreferencesConfig, RoleConfig, WindowConfig, load_config
+from data.config import (
+    ConfigError,
+    DataConfig,
+    OutcomeConfig,
+    OverlapConfig,
+    PreferencesConfig,
+    RoleConfig,
+    WindowConfig,
+    load_config,
+)
 from data.extract import preferences as extract
 from data.extract.preferences import Kind
 from data.finished import Preferred
 from data.forms import Form, load_form
-from data.preferences import prefer, problems_of
+from data.preferences import Maker, prefer, problems_of
 from data.record import (
     Assistant,
     Conversation,
@@ -37,11 +46,12 @@ from data.record import (
 )
 from data.shelf import Shelf
 from data.signals.facts import BeadFate, Fact
-from data.stage import Ledger, LedgerImbalance, check
+from data.stage import Ledger, LedgerImbalance, Stage, check
 from data.stages import ORDER
 from data.transform import preferences as transform
 from data.transform.chunker import chunker
 from data.transform.outcome import outcome
+from data.transform.overlap import overlap
 from data.validate.preference_shape import fits
 from data.validate.preferences import check_preference, metadata_of, validator
 
@@ -97,8 +107,12 @@ def settings(limit: int = 2048, window: int = 4096, **switches: bool) -> DataCon
     return DataConfig(BASE, (), ROLES, windows=WindowConfig(max_tokens=window), preferences=preferences)
 
 
+def passes(conversation: Conversation) -> list[Conversation | Drop]:
+    return [conversation]
+
+
 def chosen_from(
-    messages: Sequence[Message], config: DataConfig | None = None
+    messages: Sequence[Message], config: DataConfig | None = None, compare: Stage = passes
 ) -> tuple[list[Preferred], list[Drop], Ledger]:
     """The rows and drops of a conversation and their books; between them the stages that a build has."""
     config = config or settings()
@@ -106,7 +120,7 @@ def chosen_from(
     [judged] = [one for one in outcome(OutcomeConfig(), BEADS)(whole) if isinstance(one, Conversation)]
     cut = [one for one in chunker(config.windows, ROLES, form())(judged) if isinstance(one, Conversation)]
     ledger = Ledger()
-    found = list(prefer(judged, cut, config, form(), ledger))
+    found = list(prefer(judged, cut, Maker(config, form(), compare), ledger))
     rows = [one for one in found if isinstance(one, Preferred)]
     return rows, [one for one in found if isinstance(one, Drop)], ledger
 
@@ -268,7 +282,25 @@ def test_a_candidate_that_teaches_nothing_leaves_under_its_name(reason: str) -> 
 
 
 def test_every_reason_has_a_test() -> None:
-    assert set(LEFT) == {*extract.Reason, *transform.Reason}
+    assert {*LEFT, transform.Reason.OVERLAPS} == {*extract.Reason, *transform.Reason}
+
+
+ANSWER = "The cache of the mayor has to be renamed before the queue of the deacon, and never the other way round."
+
+
+@pytest.mark.parametrize("side", ["judged", "better"])
+def test_neither_side_of_a_pair_may_hold_what_evaluation_asks(tmp_path: Path, side: str) -> None:
+    scenario = {
+        "id": "mayor-1",
+        "messages": [{"role": "user", "content": "Which one first?"}],
+        "gold": [{"content": ANSWER}],
+    }
+    (tmp_path / "mayor.jsonl").write_text(json.dumps(scenario) + "\n")
+    replies = ("I renamed the cache.", ANSWER) if side == "better" else (ANSWER, "I renamed the queue.")
+    messages = [*BEGIN, *says(replies[0]), *human("no, not that"), *says(replies[1], "next")]
+    _, drops, _ = chosen_from(messages, compare=overlap(OverlapConfig(prompts=str(tmp_path))))
+    assert ("dpo: corrected reply", transform.Reason.OVERLAPS) in {(drop.detail, drop.reason) for drop in drops}
+    assert ("dpo: corrected reply", "row") in told(messages)
 
 
 def test_a_refusal_without_a_word_judges_the_reply_all_the_same() -> None:

@@ -15,6 +15,7 @@ from itertools import groupby
 from typing import Any, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from data.extract.preferences import DESIRABLE, Candidate
 from data.forms import Form
@@ -33,6 +34,7 @@ class Reason(StrEnum):
     TOO_LONG = "longer than the limit"
     TOO_SHORT = "a reply of a word or two"
     EQUAL = "what came instead says the same"
+    OVERLAPS = "overlaps a scenario"
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -104,6 +106,14 @@ def _found(candidate: Candidate, window: Conversation, exchanges: list[Exchange]
     judged, better = exchanges[places[0]], exchanges[places[1]].replies if len(places) > 1 else ()
     chosen = render_call(candidate.own) if candidate.own else reply_value(better)
     return Found(window, tuple(exchanges[: places[0]]), judged.human, judged.replies, better, chosen)
+
+
+def as_trained(candidate: Candidate, found: Found) -> Conversation:
+    """What a row would show, with both replies as replies that train: for whoever compares what is trained."""
+    before = [message for one in found.before for message in (*one.human, *one.replies)]
+    own = [Assistant("", calls=(candidate.own,))] if candidate.own else []
+    trained = [replace(reply, train=True) for reply in (*found.judged, *found.better, *own)]
+    return replace(found.window, messages=(found.window.messages[0], *before, *found.human, *trained))
 
 
 def exchanges_of(messages: Sequence[Message]) -> list[Exchange]:
