@@ -8,7 +8,12 @@ BIN := $(VENV)/bin
 OUT ?= output/datasets
 SESSIONS ?=
 ROLE ?= mayor
+ROLES ?=
 WITH ?=
+RUN ?=
+GPU ?=
+GPUS ?=
+SWEEP ?=
 REPO ?=
 ADAPTER ?= output/adapters/$(ROLE)
 SAMPLES ?=
@@ -22,21 +27,44 @@ export OMP_NUM_THREADS ?= 1
 export AXOLOTL_DO_NOT_TRACK := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: all data config validate train eval lm-eval push archive bench bench-eval report smoke test check lint clean
+.PHONY: all data config validate plan train runs run-report sweep phases eval lm-eval push archive bench bench-eval report smoke test check lint clean
 
 all: data
 
 data: $(VENV)/.light
 	@$(MAKE) --no-print-directory -C data all PYTHON=$(abspath $(BIN)/python) SESSIONS="$(SESSIONS)" OUT="$(OUT)"
 
-config: $(VENV)/.light
-	@$(BIN)/python -m configs.resolve $(ROLE) $(addprefix --with ,$(WITH))
+RECIPE = $(ROLE) $(addprefix --with ,$(WITH))
+NAMED_RUN = $(addprefix --run ,$(RUN))
 
+config: $(VENV)/.light
+	@$(BIN)/python -m configs.resolve $(RECIPE) $(NAMED_RUN)
+
+# All of them without a role; one with the rows, and with Axolotl where it is installed.
 validate: $(VENV)/.light
-	@$(BIN)/python -m configs.validate
+	@$(BIN)/python -m configs.validate $(if $(filter-out file,$(origin ROLE)),$(if $(wildcard $(VENV)/.train),--deep) $(ROLE)) \
+		$(addprefix --with ,$(WITH))
+
+plan: $(VENV)/.light
+	@$(if $(GPU),,echo "make plan needs a card: make plan ROLE=$(ROLE) GPU=rtx4090 (those of configs/plan/gpus.yml)" >&2; exit 2)
+	@$(BIN)/python -m configs.plan $(RECIPE) --gpu $(GPU) $(addprefix --gpus ,$(GPUS))
 
 train: $(VENV)/.train
-	@PATH="$(abspath $(BIN)):$$PATH" scripts/train.sh $(ROLE) $(addprefix --with ,$(WITH))
+	@PATH="$(abspath $(BIN)):$$PATH" scripts/train.sh $(RECIPE) $(NAMED_RUN) $(addprefix --gpus ,$(GPUS))
+
+runs: $(VENV)/.light
+	@$(BIN)/python -m configs.runs.listing
+
+run-report: $(VENV)/.light
+	@$(BIN)/python -m configs.runs.report $(or $(RUN),$(ROLE))
+
+sweep: $(VENV)/.train
+	@$(if $(SWEEP),,echo "make sweep needs the file with the values: make sweep ROLE=$(ROLE) SWEEP=rates.yml" >&2; exit 2)
+	@PATH="$(abspath $(BIN)):$$PATH" scripts/sweep.sh $(ROLE) $(SWEEP) $(addprefix --with ,$(WITH)) $(NAMED_RUN)
+
+phases: $(VENV)/.train
+	@PATH="$(abspath $(BIN)):$$PATH" scripts/phases.sh $(if $(ROLES),--roles "$(ROLES)") $(addprefix --with ,$(WITH)) \
+		$(addprefix --samples ,$(SAMPLES))
 
 EVALS = output/evals/$(ROLE)
 EVAL_OPTIONS = --role $(ROLE) --rows $(OUT) $(addprefix --samples ,$(SAMPLES))

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Train one role's adapter: resolve the recipe, run Axolotl, check that it really trained, keep the adapter.
-#   scripts/train.sh mayor [--with smoke]... [--run NAME] [--root output] [--dry-run]
+#   scripts/train.sh mayor [--with smoke]... [--run NAME] [--gpus N] [--root output] [--dry-run]
 # With the same recipe and rows a stopped run continues from its last checkpoint. --with dpo trains the run mayor-dpo.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -8,12 +8,13 @@ cd "$(dirname "$0")/.."
 usage() { sed -n '2,4s/^# \{0,1\}//p' "$0"; }
 die() { printf 'train: %s\n' "$1" >&2; exit "${2:-1}"; }
 
-role="" root=output dry_run=false
+role="" root=output gpus=1 dry_run=false
 resolve_args=()
 while (($#)); do
   case "$1" in
     --with) [[ $# -ge 2 ]] || die "--with needs the name of an override" 2; resolve_args+=(--with "$2"); shift 2 ;;
     --run) [[ $# -ge 2 ]] || die "--run needs a name" 2; resolve_args+=(--run "$2"); shift 2 ;;
+    --gpus) [[ $# -ge 2 ]] || die "--gpus needs a number" 2; gpus="$2"; shift 2 ;;
     --root) [[ $# -ge 2 ]] || die "--root needs a folder" 2; root="$2"; shift 2 ;;
     --dry-run) dry_run=true; shift ;;
     -h | --help) usage; exit 0 ;;
@@ -28,6 +29,10 @@ python="${PYTHON:-.venv/bin/python}"
 # Axolotl finds its helpers on PATH only.
 PATH="$(dirname "$(command -v "$python")"):$PATH"
 name="$("$python" -m configs.resolve "$role" "${resolve_args[@]}" --name)" || exit 1
+launch="$("$python" -m configs.launch "$role" "${resolve_args[@]}" --gpus "$gpus")" || exit 1
+read -ra launcher <<<"$launch"
+# One process would spread one model over every GPU that it sees, and most of them would wait.
+[[ "$launch" != "--launcher python" ]] || export CUDA_VISIBLE_DEVICES="${CUDA_VISIBLE_DEVICES-0}"
 config="$root/configs/$name.yml"
 checkpoints="$root/checkpoints/$name"
 adapter="$root/adapters/$name"
@@ -39,6 +44,6 @@ run() {
 
 run "$python" -m configs.resolve "$role" --root "$root" "${resolve_args[@]}"
 run "$python" -m configs.runs.start "$config"
-# Its own launcher leaves the real trainer running when it is killed.
-run axolotl train "$config" --launcher python || die "axolotl stopped with exit code $?; see $checkpoints/debug.log"
+# Axolotl's own choice, accelerate, leaves the real trainer running when it is killed.
+run axolotl train "$config" "${launcher[@]}" || die "axolotl stopped with exit code $?; see $checkpoints/debug.log"
 run "$python" -m configs.runs.check "$checkpoints" --adapter "$adapter"

@@ -41,6 +41,16 @@ def test_a_named_run_has_its_own_config_checkpoints_and_adapter(tmp_path: Path) 
     ]
 
 
+def test_several_gpus_are_started_as_the_recipe_needs_them(tmp_path: Path) -> None:
+    root = ("--root", str(tmp_path), "--dry-run")
+    config = f"axolotl train {tmp_path}/configs/mayor.yml"
+    assert f"{config} --launcher torchrun -- --nproc_per_node 2" in train("mayor", "--gpus", "2", *root).stdout
+    assert f"{config} --use-ray" in train("mayor", "--with", "ray", *root).stdout
+    alone = train("mayor", "--with", "fsdp2", *root)
+    assert (alone.returncode, alone.stdout) == (1, "")
+    assert alone.stderr.endswith("Give --gpus 2 or more, or leave it out.\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -49,6 +59,7 @@ def test_a_named_run_has_its_own_config_checkpoints_and_adapter(tmp_path: Path) 
         (("mayor", "--with"), "train: --with needs the name of an override"),
         (("mayor", "--root"), "train: --root needs a folder"),
         (("mayor", "--run"), "train: --run needs a name"),
+        (("mayor", "--gpus"), "train: --gpus needs a number"),
     ],
 )
 def test_a_wrong_call_is_one_sentence_and_exit_code_2(arguments: tuple[str, ...], sentence: str) -> None:
