@@ -88,6 +88,9 @@ def test_dpo_goes_on_from_the_adapter_of_the_role_and_leaves_that_alone(town: Pa
     assert record["data"][0]["path"].endswith(f"{ROLE}.dpo.train.jsonl")
     assert 0 < largest(weights(town / "adapters" / ROLE), weights(town / "adapters" / f"{ROLE}-dpo")) < 1e-3
     assert (town / "adapters" / ROLE / "adapter_model.safetensors").read_bytes() == before
+    # A checkpoint that held the reference as well would go on from that.
+    saved = (town / "checkpoints" / f"{ROLE}-dpo").rglob("adapter_model.safetensors")
+    assert {path.parent.name for path in saved} == {f"{ROLE}-dpo", "checkpoint-6"}
 
 
 def test_kto_trains_a_new_adapter_of_which_alone_is_kept(town: Path) -> None:
@@ -100,7 +103,6 @@ def test_kto_trains_a_new_adapter_of_which_alone_is_kept(town: Path) -> None:
     # Axolotl leaves the base beside the adapter.
     assert (checkpoints / "model.safetensors").is_file()
     assert [file.name for file in adapter.glob("*.safetensors")] == ["adapter_model.safetensors"]
-    assert not [folder for folder in checkpoints.rglob("ref") if folder.is_dir()]
 
 
 def rows(town: Path, method: str) -> list[dict[str, Any]]:
