@@ -73,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
 def resolve(role: str, overrides: list[str], output: Output, run: str = "") -> tuple[Config, RowFile]:
     """The complete recipe and its training rows. Raises `ConfigError` with everything that is wrong."""
     config = combine(role, overrides, output, run)
-    problems = [*problems_of(config, layer_files(role, overrides)), *problems_of_start(config)]
+    problems = [*problems_of(config, layer_files(role, overrides)), *problems_of_start(config, output)]
     train_file, val_file = (output.rows(role, split, method_of(config)) for split in ("train", "val"))
     if not train_file.is_file():
         raise ConfigError([*problems, missing_rows(role, output, method_of(config))])
@@ -87,7 +87,7 @@ def resolve(role: str, overrides: list[str], output: Output, run: str = "") -> t
     return {**config, "dataset_prepared_path": str(output.prepared / prepared_name(config, files))}, files[0]
 
 
-def problems_of_start(config: Mapping[str, Any]) -> Iterator[str]:
+def problems_of_start(config: Mapping[str, Any], output: Output) -> Iterator[str]:
     """Why training cannot start from the adapter that the recipe names, if it names one."""
     if START not in config:
         return
@@ -100,6 +100,11 @@ def problems_of_start(config: Mapping[str, Any]) -> Iterator[str]:
             "or leave out `--with sft`."
         )
         return
+    if folder == output.adapter(Path(config["output_dir"]).name):
+        yield (
+            f"{folder}: the run would replace the adapter that it starts from. "
+            f"Give it a name of its own: --run {folder.name}-more."
+        )
     for key, name in (("lora_r", "r"), ("lora_alpha", "lora_alpha")):
         if adapter.get(name) != config.get(key):
             yield (

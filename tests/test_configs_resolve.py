@@ -117,6 +117,22 @@ def test_an_adapter_of_another_rank_is_no_start(
     assert ("its r is 16, the recipe's lora_r is 64" in capsys.readouterr().err) == bool(code)
 
 
+def test_a_run_never_replaces_the_adapter_that_it_starts_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_rows(tmp_path, "mayor", "train")
+    folder = tmp_path / "adapters" / "mayor"
+    folder.mkdir(parents=True)
+    (folder / "adapter_config.json").write_text(json.dumps({"r": 64, "lora_alpha": 128}), encoding="utf-8")
+    command = ["mayor", "--with", "sft", "--root", str(tmp_path)]
+    assert main(command) == 1
+    assert capsys.readouterr().err == (
+        f"{folder}: the run would replace the adapter that it starts from. Give it a name of its own: "
+        "--run mayor-more.\n"
+    )
+    assert main([*command, "--run", "mayor-more"]) == 0
+
+
 @pytest.mark.parametrize(
     ("column", "arguments", "fix"),
     [
