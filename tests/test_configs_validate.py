@@ -113,11 +113,12 @@ def test_a_deep_check_wants_a_role(capsys: Said) -> None:
     assert "--deep needs a role" in capsys.readouterr().err
 
 
-def test_notes_stop_nothing_and_ship_with_no_recipe_but_one_for_cpus() -> None:
-    noted = {
-        overrides for overrides in OVERRIDES if notes_on(combine("mayor", overrides), layer_files("mayor", overrides))
-    }
-    assert noted == {("qwen3b",)} | {pair for pair in TOGETHER if "qwen3b" in pair}
+def test_a_note_stops_nothing_and_no_recipe_ships_with_one(tmp_path: Path, capsys: Said) -> None:
+    assert not [name for name in OVERRIDES if notes_on(combine("mayor", name), layer_files("mayor", name))]
+    override = tmp_path / "large.yml"
+    override.write_text("eval_batch_size: 4\n", encoding="utf-8")
+    assert main(["mayor", "--with", str(override), "--root", str(tmp_path)]) == 0
+    assert "note: " in capsys.readouterr().err
 
 
 class Tokenizer:

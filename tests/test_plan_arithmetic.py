@@ -210,8 +210,8 @@ def test_whole_logits_in_evaluation_are_the_peak_of_the_base_recipe() -> None:
     """Liger leaves the logits out in training mode only, so a validation batch needs more than a training batch."""
     used: Memory = memory(QWEN, recipe_with())
     assert used.peak.name == "evaluation"
-    assert used.peak.parts["logits and loss"] > 2 * 4096 * QWEN.vocab * 10
-    assert total(recipe_with(eval_batch_size=1)) < used.peak.total - 5 * GIB
+    assert used.peak.parts["logits and loss"] > 4096 * QWEN.vocab * 10
+    assert total(recipe_with(eval_batch_size=2)) > used.peak.total + 5 * GIB
 
 
 def test_liger_keeps_a_chunk_of_logits_and_a_plain_loss_all_of_them() -> None:

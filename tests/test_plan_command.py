@@ -56,8 +56,18 @@ def test_the_moments_of_memory_stand_beside_each_other(town: Path, capsys: pytes
         assert f" {part} " in plan
 
 
-def test_a_small_card_gets_changes_in_order_until_the_run_fits(town: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    plan = said(capsys, "mayor", "--gpu", "rtx3060-12", "--root", str(town))
+@pytest.fixture
+def large(tmp_path: Path) -> str:
+    """An override that evaluates more rows at once than a card of 12 GB takes."""
+    override = tmp_path / "large.yml"
+    override.write_text("eval_batch_size: 2\n", encoding="utf-8")
+    return str(override)
+
+
+def test_a_small_card_gets_changes_in_order_until_the_run_fits(
+    town: Path, large: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = said(capsys, "mayor", "--gpu", "rtx3060-12", "--root", str(town), "--with", large)
     assert "DOES NOT FIT: " in plan
     one, other = plan.split("What to change, one after the other")[1].split("Or instead")
     assert one.index("eval_batch_size: 1 ") < one.index("pad_to_sequence_len: false")
@@ -66,14 +76,11 @@ def test_a_small_card_gets_changes_in_order_until_the_run_fits(town: Path, capsy
 
 
 def test_the_number_behind_a_change_is_that_of_the_changed_recipe(
-    town: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    town: Path, large: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    promised = (
-        said(capsys, "mayor", "--gpu", "rtx3060-12", "--root", str(town)).split("eval_batch_size: 1 ")[1].split()[0]
-    )
-    override = tmp_path / "one.yml"
-    override.write_text("eval_batch_size: 1\n", encoding="utf-8")
-    kept = said(capsys, "mayor", "--gpu", "rtx3060-12", "--root", str(town), "--with", str(override))
+    asked = ("mayor", "--gpu", "rtx3060-12", "--root", str(town))
+    promised = said(capsys, *asked, "--with", large).split("eval_batch_size: 1 ")[1].split()[0]
+    kept = said(capsys, *asked)
     peak = [float(word) for word in kept.split("needed ")[1].split("of 11.6")[0].split()]
     assert f"{max(peak):.1f}" == promised
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from configs.contradictions.rule import KERNELS, Rule, has_kernels
+from configs.contradictions.rule import KERNELS, Rule, has_kernels, number
 
 # Axolotl's own list (utils/schemas/enums.py, config.py): with these, packed rows do not see each other.
 KEEPS_ROWS_APART: Final = ("flash", "flex_attention", "xformers", "sage", "fp8", "sdpa", "eager", "kernels-community/")
@@ -111,7 +111,7 @@ NOTES: Final[tuple[Rule, ...]] = (
     ),
     Rule(
         ("eval_batch_size",),
-        lambda c: c.get("eval_batch_size") not in (None, c.get("micro_batch_size")),
-        "`eval_batch_size` differs from `micro_batch_size`: the peak of memory may come with the first evaluation.",
+        lambda c: number(c, "eval_batch_size") > max(1, number(c, "micro_batch_size")),
+        "`eval_batch_size` is larger than `micro_batch_size`: the peak of memory may come with the first evaluation.",
     ),
 )
