@@ -44,6 +44,7 @@ from data.record import (
     User,
     UserKind,
 )
+from data.render import LEFT_OUT
 from data.shelf import Shelf
 from data.signals.facts import BeadFate, Fact
 from data.stage import Ledger, LedgerImbalance, Stage, check
@@ -196,6 +197,17 @@ def test_the_better_side_of_a_failed_attempt_is_the_first_step_that_worked() -> 
     rows, _, _ = chosen_from(messages)
     pairs = [metadata_of(msgspec.json.decode(row.line)) for row in rows if row.method == "dpo"]
     assert [(one["judged_id"], one["chosen_id"]) for one in pairs] == [("first", "next"), ("again", "next")]
+
+
+def test_a_prompt_that_is_too_long_keeps_the_words_of_its_turn_and_the_last_steps() -> None:
+    looks = [step for n in range(6) for step in runs(f"cat part{n}", f"part {n} " * 40, name=f"look{n}")]
+    messages = [*human("Rename the queue, please."), *looks, *WANTED[Kind.REJECTED][1:]]
+    whole, short = pair_of(messages, settings(2048)), pair_of(messages, settings(400))
+    assert len(short["messages"]) < len(whole["messages"])
+    assert short["messages"][1]["content"] == f"Rename the queue, please.\n\n{LEFT_OUT}"
+    kept = len(short["messages"]) - 2
+    assert short["messages"][2:] == whole["messages"][-kept:]
+    assert (short["chosen"], short["rejected"]) == (whole["chosen"], whole["rejected"])
 
 
 OWN = "<bash-input>git mv a.py b.py</bash-input>"
