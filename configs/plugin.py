@@ -46,7 +46,7 @@ class ForgePlugin(BasePlugin):  # type: ignore[misc]
         set_seed(cfg.seed)
 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[TrainerCallback]:
-        return [History(Path(cfg.output_dir), self.recipe)]
+        return [History(Path(cfg.output_dir), self.recipe), NoExtraStep(trainer)]
 
 
 def mend_trackio(project: str) -> None:
@@ -143,6 +143,21 @@ class History(TrainerCallback):  # type: ignore[misc]
             self.folder.mkdir(parents=True, exist_ok=True)
             state.save_to_json(str(self.folder / "trainer_state.json"))
             append(self.folder, "end", state.global_step)
+
+
+class NoExtraStep(TrainerCallback):  # type: ignore[misc]
+    """Keeps a finished run as it is when it is started again.
+
+    The trainer of transformers 5.16 looks whether it has reached `max_steps` after a step only, so that it would train
+    one more each time.
+    """
+
+    def __init__(self, trainer: Any) -> None:
+        self.trainer = trainer
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step >= state.max_steps:
+            self.trainer._run_epoch = lambda **_: None
 
 
 def peak_memory() -> int:

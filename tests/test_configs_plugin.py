@@ -52,7 +52,7 @@ def test_a_run_that_nobody_prepared_notes_its_recipe_when_it_begins(tmp_path: Pa
     out = tmp_path / "out"
     cfg, plugin = registered(recipe(tmp_path, "one") | {"base_model": "some/base", "output_dir": str(out)})
     cfg.axolotl_config_path = "recipe.yml"
-    (history,) = plugin.add_callbacks_post_trainer(cfg, None)
+    history, _ = plugin.add_callbacks_post_trainer(cfg, None)
     state = SimpleNamespace(is_world_process_zero=True, global_step=0, max_steps=2)
     history.on_train_begin(None, state, None)
     start = json.loads((out / "start.json").read_text(encoding="utf-8"))
@@ -108,3 +108,14 @@ def test_a_checkpoint_is_not_evaluated_again_by_the_run_that_resumes(
     state = SimpleNamespace(is_world_process_zero=True, global_step=step, max_steps=20)
     History(tmp_path, "").on_train_begin(args, state, None)
     assert args.eval_on_start is is_evaluated
+
+
+@pytest.mark.parametrize(("step", "trains"), [(0, True), (19, True), (20, False)])
+def test_a_finished_run_that_is_started_again_trains_no_step_more(step: int, trains: bool) -> None:
+    from configs.plugin import NoExtraStep
+
+    epochs: list[int] = []
+    trainer = SimpleNamespace(_run_epoch=lambda epoch: epochs.append(epoch))
+    NoExtraStep(trainer).on_train_begin(None, SimpleNamespace(global_step=step, max_steps=20), None)
+    trainer._run_epoch(epoch=1)
+    assert epochs == [1] * trains

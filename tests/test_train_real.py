@@ -161,6 +161,10 @@ def test_a_run_that_was_killed_and_interrupted_ends_like_one_that_was_not(
     assert ours["times"]["resumed"] == 2 and ours["times"]["lost_steps"] > EVERY
     weights = "adapter_model.safetensors"
     assert (adapter / weights).read_bytes() == (undisturbed / weights).read_bytes()
+    # And once it is done, the same command leaves it as it is.
+    assert finish(town, "stopped").returncode == 0
+    assert record(adapter)["losses"] == theirs["losses"]
+    assert (adapter / weights).read_bytes() == (undisturbed / weights).read_bytes()
 
 
 def test_the_page_of_a_real_run_names_its_best_checkpoint(town: Path, undisturbed: Path, tmp_path: Path) -> None:
