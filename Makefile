@@ -124,12 +124,19 @@ $(VENV)/.train: $(VENV)/.light requirements-gpu.txt
 	@$(PIP) --requirement requirements-gpu.txt
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.train
+$(VENV)/.test: $(VENV)/.train $(if $(CI),$(VENV)/.sky)
 	@$(PIP) --editable '.[dev]'
 ifdef CI
-	@test -x /usr/sbin/sshd && command -v rsync chromium bwrap >/dev/null || \
-		{ apt-get -qq update && apt-get -qq -y install openssh-server rsync chromium bubblewrap; } >/dev/null
+	@for tool in /usr/sbin/sshd rsync chromium bwrap buildah mmdebstrap; do command -v $$tool || exit 1; done >/dev/null || \
+		{ apt-get -qq update && apt-get -qq -y install openssh-server rsync chromium bubblewrap && \
+		apt-get -qq -y install --no-install-recommends buildah mmdebstrap; } >/dev/null
 endif
+	@touch $@
+
+# SkyPilot only reads infra/sky.yml, in an environment of its own: its pins and Axolotl's exclude each other.
+$(VENV)/.sky: $(VENV)/.light
+	@$(PYTHON) -m venv $(VENV)/sky
+	@$(VENV)/sky/bin/python -m pip install --quiet --disable-pip-version-check skypilot==0.14.1
 	@touch $@
 
 # What cannot be made again stays: the archived transcripts, and the list of what nobody may use.

@@ -8,7 +8,7 @@ cd "$here/.."
 
 usage() {
   cat <<'HELP'
-Usage: scripts/remote.sh full HOST ROLE [--with OVERRIDE]... [--run NAME] [--dry-run]
+Usage: scripts/remote.sh full HOST ROLE [--with OVERRIDE]... [--run NAME] [--gpus N] [--dry-run]
        scripts/remote.sh status HOST
 
 full     scripts/sync_data.sh, infra/runpod_setup.sh where HOST has no environment yet, scripts/run_train.sh and
@@ -21,7 +21,7 @@ HELP
   settings_help
 }
 
-dry_run=false command='' host='' role='' recipe=()
+dry_run=false command='' host='' role='' recipe=() gpus=()
 while (($# > 0)); do
   case $1 in
   --help | -h) usage && exit 0 ;;
@@ -29,6 +29,10 @@ while (($# > 0)); do
   --with | --run)
     [[ -n ${2:-} ]] || fail "$1 needs a name." 2
     recipe+=("$1" "$2")
+    shift ;;
+  --gpus)
+    [[ ${2:-} =~ ^[1-9][0-9]*$ ]] || fail "--gpus needs a number." 2
+    gpus=(--gpus "$2")
     shift ;;
   -*) fail "there is no option $1; see scripts/remote.sh --help." 2 ;;
   *) if [[ -z $command ]]; then command=$1; elif [[ -z $host ]]; then host=$1; elif [[ -z $role ]]; then role=$1; else fail "one role at a time: $role or $1?" 2; fi ;;
@@ -44,7 +48,7 @@ esac
 check_host "$host"
 [[ -z $role ]] || check_role "$role"
 need_tools
-train=(scripts/train.sh "$role" ${recipe[@]+"${recipe[@]}"})
+train=(scripts/train.sh "$role" ${recipe[@]+"${recipe[@]}"} ${gpus[@]+"${gpus[@]}"})
 
 doing=''
 step() {
@@ -137,7 +141,7 @@ ended() {
 }
 
 open_work
-if [[ $command == full ]]; then name=$(run_name "${train[@]:1}"); fi
+if [[ $command == full ]]; then name=$(run_name "$role" ${recipe[@]+"${recipe[@]}"}); fi
 if $dry_run; then
   say "dry run: nothing was sent or started. It would run, except what an earlier call has done:"
   show

@@ -8,7 +8,7 @@ cd "$here/.."
 
 usage() {
   cat <<'HELP'
-Usage: scripts/run_train.sh [--dry-run] HOST ROLE [--with OVERRIDE]... [--run NAME] [--attach]
+Usage: scripts/run_train.sh [--dry-run] HOST ROLE [--with OVERRIDE]... [--run NAME] [--gpus N] [--attach]
 
 Runs 'scripts/train.sh ROLE --with OVERRIDE...' in RIG_REMOTE_DIR on HOST (send everything first: scripts/sync_data.sh).
 The training does not hang on this connection: close the laptop, and come back with --attach, which shows the log from
@@ -16,6 +16,7 @@ its beginning and ends with the training's exit code. HF_TOKEN and WANDB_API_KEY
 through the encrypted connection into the training's environment, never through a command line.
 
   --run NAME  what to call the run, where the role's name (or mayor-dpo for --with dpo) is taken
+  --gpus N    train on so many GPUs of HOST (default: 1)
   --attach    follow the training that was started before, do not start one; ROLE is then the name of the run
   --dry-run   print what would be run
 
@@ -23,7 +24,7 @@ HELP
   settings_help
 }
 
-dry_run=false attach=false host='' role='' recipe=()
+dry_run=false attach=false host='' role='' recipe=() gpus=()
 while (($# > 0)); do
   case $1 in
   --help | -h) usage && exit 0 ;;
@@ -37,6 +38,10 @@ while (($# > 0)); do
     [[ -n ${2:-} ]] || fail "--run needs a name." 2
     recipe+=(--run "$2")
     shift ;;
+  --gpus)
+    [[ ${2:-} =~ ^[1-9][0-9]*$ ]] || fail "--gpus needs a number." 2
+    gpus=(--gpus "$2")
+    shift ;;
   -*) fail "there is no option $1; see scripts/run_train.sh --help." 2 ;;
   *) if [[ -z $host ]]; then host=$1; elif [[ -z $role ]]; then role=$1; else fail "one role at a time: $role or $1?" 2; fi ;;
   esac
@@ -46,7 +51,7 @@ done
 check_host "$host"
 if $attach; then check_run "$role"; else check_role "$role"; fi
 need_tools
-train=(scripts/train.sh "$role" ${recipe[@]+"${recipe[@]}"})
+train=(scripts/train.sh "$role" ${recipe[@]+"${recipe[@]}"} ${gpus[@]+"${gpus[@]}"})
 
 # What rows a recipe reads, train.sh tells there; that there are any of this role is told here.
 check_synced() {
@@ -134,7 +139,7 @@ failed() {
 }
 
 open_work
-name=$(run_name "${train[@]:1}")
+name=$(run_name "$role" ${recipe[@]+"${recipe[@]}"})
 if $dry_run; then
   say "dry run: nothing was started. It would run on $host, in $RIG_REMOTE_DIR:"
   $attach && echo "bash scripts/detached.sh follow $name" || echo "bash scripts/detached.sh start $name $(quoted "${train[@]}")"

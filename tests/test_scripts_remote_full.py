@@ -198,19 +198,26 @@ def test_a_pod_that_cannot_be_set_up_is_named_before_anything_trains(bare: Rig) 
 
 
 def test_a_dry_run_prints_the_commands_and_reaches_nobody(town: Rig) -> None:
-    done = town.run("remote.sh", "full", "nowhere.invalid", "mayor", "--with", "preferences", "--dry-run")
+    recipe = ("--with", "preferences", "--gpus", "4")
+    done = town.run("remote.sh", "full", "nowhere.invalid", "mayor", *recipe, "--dry-run")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
         "scripts/sync_data.sh nowhere.invalid mayor",
         f"ssh nowhere.invalid bash {town.remote}/infra/runpod_setup.sh # where there is no environment yet",
-        "scripts/run_train.sh nowhere.invalid mayor --with preferences",
+        "scripts/run_train.sh nowhere.invalid mayor --with preferences --gpus 4",
         "scripts/pull_adapter.sh nowhere.invalid mayor-dpo",
     ]
+
+
+def test_the_number_of_gpus_reaches_the_training(town: Rig) -> None:
+    done = town.run("run_train.sh", "pod", "mayor", "--gpus", "4", "--dry-run")
+    assert done.stdout.strip() == "bash scripts/detached.sh start mayor scripts/train.sh mayor --gpus 4"
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
+        (("full", "pod", "mayor", "--gpus", "all"), "--gpus needs a number"),
         (("start", "pod"), "there is no command start"),
         (("full", "pod", "mayor", "crew"), "one role at a time"),
         (("full", "pod", "mayor", "--fast"), "there is no option --fast"),
