@@ -96,9 +96,9 @@ def find(candidate: Candidate, messages: Sequence[Message], windows: Sequence[Co
     wanted = [messages[at] for at in (candidate.at, candidate.instead) if at >= 0]
     for window in windows:
         exchanges = exchanges_of(window.messages)
-        places = [_place_of(reply, exchanges) for reply in wanted]
-        if places and None not in places:
-            return _found(candidate, window, exchanges, [place for place in places if place is not None])
+        places = [place for reply in wanted for place in _places_of(reply, exchanges)]
+        if len(places) == len(wanted) and places == sorted(set(places)):
+            return _found(candidate, window, exchanges, places)
     return None
 
 
@@ -125,12 +125,14 @@ def exchanges_of(messages: Sequence[Message]) -> list[Exchange]:
     ]
 
 
-def _place_of(reply: Message, exchanges: Sequence[Exchange]) -> int | None:
-    """The exchange that ends with a reply, or holds it."""
-    assert isinstance(reply, Assistant)
-    names = {(reply.id, reply.file, reply.line)}
-    held = (at for at, one in enumerate(exchanges) if names & {(r.id, r.file, r.line) for r in one.replies})
-    return next(held, None)
+def _places_of(reply: Message, exchanges: Sequence[Exchange]) -> list[int]:
+    """The exchange that holds a reply, none where the window does not show it."""
+    return [at for at, one in enumerate(exchanges) if any(_is_same(reply, other) for other in one.replies)]
+
+
+def _is_same(reply: Message, other: Assistant) -> bool:
+    """Stages change what a reply says and whether it trains, and not where it came from."""
+    return isinstance(reply, Assistant) and (reply.id, reply.file, reply.line) == (other.id, other.file, other.line)
 
 
 def make(candidate: Candidate, found: Found, id: str, limits: Limits, form: Form) -> Pair | Judged | Reason:
