@@ -51,9 +51,10 @@ step "The transcripts become rows" \
 step "Axolotl trains the $role" \
   quietly "$root/train.log" scripts/train.sh "$role" --with smoke --with scripts/smoke_recipe.yml --root "$root"
 # What the town taught, asked with values that it never drew: a model of this size learns no judgement. The token limit
-# lets the base, which nobody taught to stop, run into its loops: an answer that is merely cut could not be compared.
+# lets a model that does not stop run into its loops: an answer that is merely cut could not be compared. In small batches
+# such an answer keeps few others waiting.
 bench=("$python" -m eval.role_bench --base-model "$root/base" --role "$role" --config "$root/data.yml" --rows "$root/datasets"
-  --scenarios scripts/smoke_scenarios --max-new-tokens 2048 --batch-size 32)
+  --scenarios scripts/smoke_scenarios --max-new-tokens 2048 --batch-size 4)
 step "The base does what a $role does" "${bench[@]}" --model base --out "$root/evals/$role/base"
 step "The adapter does the same" "${bench[@]}" --model "$root/adapters/$role" --out "$root/evals/$role/adapter"
 # Without a margin the gate wants a gain: an interval that excludes 0.

@@ -24,7 +24,7 @@ PHASES = [
     *(str(ROOT / "scripts/phases.sh"), "--roles", "refinery", "--root", "output/smoke"),
     *("--with", "smoke", "--with", "scripts/smoke_recipe.yml"),
     *("--", "--config", "output/smoke/data.yml", "--scenarios", "scripts/smoke_scenarios"),
-    *("--max-new-tokens", "2048", "--batch-size", "32"),
+    *("--max-new-tokens", "2048", "--batch-size", "4"),
 ]
 
 
