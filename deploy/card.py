@@ -18,7 +18,8 @@ from deploy.evidence import Evaluation, Manifest, Rate, Training
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
 
-ROW_FILE = re.compile(r"(?P<role>[a-z][a-z0-9_-]*)_(?P<split>train|val|test)\.jsonl")
+# mayor_train.jsonl, and mayor.dpo.train.jsonl for preferences.
+ROW_FILE = re.compile(r"(?P<role>[a-z][a-z0-9_-]*)(?:_|\.(?:dpo|kto)\.)(?P<split>train|val|test)\.jsonl")
 BENCH = "lora-forge role scenarios"
 
 

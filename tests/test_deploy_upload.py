@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
+from deploy.card import ROW_FILE
 from deploy.upload_hf import main
 from tests.hub_double import HubDouble, Repository, open_hub
 
@@ -311,6 +312,14 @@ def test_a_file_with_something_private_in_it_stops_the_push(
     (adapter / name).write_text(text, encoding="utf-8")
     sentence = refused(here(adapter, *BASE))
     assert f"{name}, line 1: {found}" in sentence and "nothing was sent" in sentence
+
+
+@pytest.mark.parametrize(
+    "name", ["mayor_train.jsonl", "mayor_val.jsonl", "mayor.dpo.train.jsonl", "mayor.kto.val.jsonl"]
+)
+def test_a_file_of_rows_or_preferences_names_its_role(name: str) -> None:
+    match = ROW_FILE.fullmatch(name)
+    assert match and match["role"] == "mayor"
 
 
 def test_the_card_tells_base_recipe_counts_scores_and_limits_and_no_content(
