@@ -49,7 +49,7 @@ step "The base's own tokens decide the windows" \
 step "The transcripts become rows" \
   "$python" -m data.pipeline all --sessions "$root/town/projects" --out "$root/datasets" --config "$root/data.yml"
 step "Axolotl trains the $role" \
-  quietly "$root/train.log" scripts/train.sh "$role" --with smoke --with scripts/smoke_recipe.yml --root "$root"
+  quietly "$root/train.log" scripts/train.sh "$role" --with smoke --root "$root"
 # What the town taught, asked with values that it never drew: a model of this size learns no judgement. The token limit
 # lets a model that does not stop run into its loops: an answer that is merely cut could not be compared. In small batches
 # such an answer keeps few others waiting.

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 SMOKE = ROOT / "scripts" / "smoke.sh"
 PHASES = [
     *(str(ROOT / "scripts/phases.sh"), "--roles", "refinery", "--root", "output/smoke"),
-    *("--with", "smoke", "--with", "scripts/smoke_recipe.yml"),
+    *("--with", "smoke"),
     *("--", "--config", "output/smoke/data.yml", "--scenarios", "scripts/smoke_scenarios"),
     *("--max-new-tokens", "2048", "--batch-size", "4"),
 ]
