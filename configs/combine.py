@@ -28,6 +28,7 @@ EVALUATION_KEYS = (
     "test_datasets",
     "eval_strategy",
     "eval_steps",
+    "evals_per_epoch",
     "eval_batch_size",
     "eval_sample_packing",
     "load_best_model_at_end",

@@ -9,6 +9,7 @@ import os
 import re
 import resource
 import time
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,9 @@ def mend_trackio(project: str) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Axolotl's dictionaries as those of Python, which YAML can write."""
+    """Axolotl's dictionaries as those of Python, which YAML can write. What is validated, as for a worker of Ray, has enums."""
+    if isinstance(value, Enum):
+        return value.value
     if isinstance(value, dict):
         return {str(key): plain(inner) for key, inner in value.items()}
     return [plain(inner) for inner in value] if isinstance(value, list | tuple) else value

@@ -29,6 +29,14 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("quick" if config.getoption("markexpr") == "not slow" else "repository")
 
 
+# The files with real trainings, the longest first: none of them may start when the other worker has nothing left to do.
+LONGEST = ("test_smoke", "test_scripts_real_training", "test_train_real", "test_preferences_train", "test_infra_image")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository."""

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from configs.combine import combine
+
 pytestmark = pytest.mark.slow
 
 
@@ -45,6 +47,14 @@ def test_other_rows_have_another_folder_and_the_same_rows_the_same(tmp_path: Pat
 def test_a_resolved_recipe_keeps_its_folder(tmp_path: Path) -> None:
     cfg = recipe(tmp_path, "one") | {"dataset_prepared_path": "output/prepared/0123456789abcdef"}
     assert prepared(cfg) == "output/prepared/0123456789abcdef"
+
+
+def test_a_worker_of_ray_registers_a_recipe_that_is_validated_already() -> None:
+    from configs.axolotl_check import validated
+
+    given = combine("gastown", ["ray"])
+    made, plugin = registered(validated(given).to_dict())
+    assert yaml.safe_load(plugin.recipe)["chat_template"] == "tokenizer_default" == made.chat_template.value
 
 
 def test_a_run_that_nobody_prepared_notes_its_recipe_when_it_begins(tmp_path: Path) -> None:

@@ -58,6 +58,16 @@ def test_nothing_stands_in_the_way_of_a_whole_dataset_and_a_sound_recipe(dataset
     assert said(recipe(datasets)) == []
 
 
+def test_a_recipe_for_deepspeed_wants_it_and_one_for_ray_looks_for_no_gpu_here(
+    monkeypatch: pytest.MonkeyPatch, datasets: Path
+) -> None:
+    monkeypatch.setattr(preflight, "find_spec", lambda name: None if name == "deepspeed" else object())
+    monkeypatch.setattr(preflight, "this_machine", lambda: pytest.fail("the GPUs are those of Ray's workers"))
+    assert said(recipe(datasets, use_ray=True, bf16=True)) == []
+    (problem,) = said(recipe(datasets, deepspeed="configs/deepspeed/zero3.json"))
+    assert problem.startswith("`deepspeed` is not installed here. Run `pip install deepspeed==")
+
+
 def test_every_obstacle_is_named_at_once(
     monkeypatch: pytest.MonkeyPatch, datasets: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

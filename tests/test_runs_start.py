@@ -62,6 +62,20 @@ def test_a_checkpoint_without_any_of_its_files_is_not_resumed(
     assert not list(Path(config["output_dir"]).glob("checkpoint-*"))
 
 
+@pytest.mark.parametrize("written", ["optimizer.bin", "global_step10/rank_0.pt"])
+def test_a_checkpoint_of_several_gpus_is_whole_with_an_optimizer_in_pieces(
+    recipe: tuple[Path, dict[str, Any]], written: str
+) -> None:
+    file, config = recipe
+    prepare(file, config)
+    folder = checkpoint(Path(config["output_dir"]), 10, missing="optimizer.pt")
+    (folder / written).parent.mkdir(exist_ok=True)
+    (folder / written).write_text("x", encoding="utf-8")
+    assert "1 checkpoints to resume from" in prepare(file, config)
+    (folder / "adapter_model.safetensors").unlink()
+    assert "removed checkpoint-10" in prepare(file, config)
+
+
 def test_a_checkpoint_whose_state_was_cut_off_is_not_resumed(recipe: tuple[Path, dict[str, Any]]) -> None:
     file, config = recipe
     prepare(file, config)

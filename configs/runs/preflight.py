@@ -27,7 +27,10 @@ def obstacles(file: Path, config: Mapping[str, Any]) -> Iterator[str]:
     yield from tracking_obstacles(config)
     if find_spec("axolotl") is None:
         yield "Axolotl is not installed in this environment. Run `pip install -r requirements-gpu.txt`."
-    elif keys := gpu_keys(config):
+    elif config.get("deepspeed") and find_spec("deepspeed") is None:
+        yield "`deepspeed` is not installed here. Run `pip install deepspeed==0.18.9`, or train `--with fsdp2`."
+    # With Ray the GPUs are those of its workers: this machine may have none.
+    elif (keys := gpu_keys(config)) and not config.get("use_ray"):
         yield from gpu_obstacles(this_machine(), config, keys)
 
 

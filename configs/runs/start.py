@@ -23,6 +23,8 @@ from configs.strict_yaml import ConfigError, load_mapping
 
 # What transformers needs to resume; a checkpoint without one of them stops or, worse, resumes without the optimizer.
 WHOLE_CHECKPOINT: Final = ("trainer_state.json", "adapter_model.safetensors", "optimizer.pt", "scheduler.pt")
+# What FSDP2 and DeepSpeed write in place of optimizer.pt, and DeepSpeed of scheduler.pt too.
+DIVIDED_OPTIMIZER: Final = ("optimizer.bin", "global_step*/*")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -93,7 +95,9 @@ def remove_broken(folder: Path) -> list[str]:
 
 def is_whole(checkpoint: Path) -> bool:
     """Whether all files are there and the state, which is written last, is readable."""
-    if not all((checkpoint / name).is_file() for name in WHOLE_CHECKPOINT):
+    missing = {name for name in WHOLE_CHECKPOINT if not (checkpoint / name).is_file()}
+    is_divided = missing <= {"optimizer.pt", "scheduler.pt"} and any(map(any, map(checkpoint.glob, DIVIDED_OPTIMIZER)))
+    if missing and not is_divided:
         return False
     try:
         json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
