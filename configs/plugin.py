@@ -67,7 +67,7 @@ def mend_trackio(project: str) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Axolotl's dictionaries as those of Python, which YAML can write. What is validated, as for a worker of Ray, has enums."""
+    """Axolotl's dictionaries as those of Python, which YAML can write; a worker of Ray gets enums in them too."""
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, dict):
