@@ -99,8 +99,8 @@ def test_the_smoke_recipe_has_a_plan_for_the_model_in_a_folder(town: Path, capsy
     tiny = town / "tiny.yml"
     tiny.write_text(f"base_model: {town}\nsequence_len: 1024\n", encoding="utf-8")
     plan = said(capsys, "mayor", "--gpu", "h100", "--root", str(town), "--with", "smoke", "--with", str(tiny))
-    assert "batches 7 of 16 rows, 100% full" in plan
-    assert "steps 300 42.9 epochs, 7 an epoch" in plan
+    assert "batches 13 of 8 rows, 100% full" in plan
+    assert "steps 300 23.1 epochs, 13 an epoch" in plan
 
 
 @pytest.mark.parametrize(("method", "batch"), [("dpo", 2), ("kto", 1)])
