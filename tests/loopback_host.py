@@ -108,6 +108,8 @@ class Rig:
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                # Tests that run in the background have Ctrl-C ignored, and a shell that starts so cannot trap it.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
 
 

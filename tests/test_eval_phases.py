@@ -217,6 +217,7 @@ def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Town:
     return made
 
 
+@pytest.mark.slow
 def test_each_side_plays_once_and_what_is_played_is_not_played_again(
     town: Town, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -231,6 +232,7 @@ def test_each_side_plays_once_and_what_is_played_is_not_played_again(
     assert {"table.json", "own-role-base.html", "own-role-base.xml", "own-role-all-roles.html"} <= written
 
 
+@pytest.mark.slow
 def test_an_adapter_that_was_trained_again_plays_again_and_alone(town: Town) -> None:
     assert town.compare() == 0
     town.train("mayor", "hash of mayor", b"other weights")
@@ -238,6 +240,7 @@ def test_an_adapter_that_was_trained_again_plays_again_and_alone(town: Town) -> 
     assert town.opened == ["base", "gastown", "mayor", "mayor"]
 
 
+@pytest.mark.slow
 def test_a_base_that_was_made_again_plays_again(town: Town) -> None:
     assert town.compare() == 0
     (base := town.folder / "tiny").mkdir()
@@ -274,6 +277,7 @@ def test_one_dataset_has_the_digest_of_its_manifest(town: Town) -> None:
     assert before != one_dataset(town.folder / "adapters", ("gastown", "mayor"), town.folder / "rows")
 
 
+@pytest.mark.slow
 def test_all_sides_are_asked_with_the_prompt_of_the_role(town: Town) -> None:
     assert town.compare() == 0
     runs = [read_results(town.folder / "evals/mayor" / side) for side in ("base", "all-roles", "adapter")]
