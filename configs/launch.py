@@ -10,7 +10,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
-from configs.combine import ALL_ROLES, combine, override_names, role_names, run_name
+from configs.combine import combine, run_name
+from configs.options import add_recipe
 from configs.strict_yaml import ConfigError
 
 HEAD: Final = re.compile(r"[A-Za-z0-9.-]+:\d+")
@@ -30,9 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m configs.launch", description=__doc__.splitlines()[0])
-    parser.add_argument("role", help=f"{', '.join(role_names())}, or {ALL_ROLES} for all of them")
-    parser.add_argument("--with", dest="overrides", action="append", default=[], metavar="OVERRIDE",
-                        help=f"{', '.join(override_names())} or the path of a .yml file; may be repeated")  # fmt: skip
+    add_recipe(parser)
     parser.add_argument("--run", default="", metavar="NAME", help="the run's name, as configs.resolve has it")
     parser.add_argument("--gpus", type=int, default=1, metavar="N", help="GPUs of each machine (default: 1)")
     parser.add_argument("--nodes", type=int, default=1, metavar="N", help="machines (default: 1)")

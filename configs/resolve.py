@@ -29,6 +29,7 @@ from configs.combine import (
     without_evaluation,
 )
 from configs.files import BASE_FILE, Output, shown, write_text
+from configs.options import add_recipe
 from configs.rows import COLUMNS, RowFile, estimated_steps, prepared_name, read_rows
 from configs.rules import problems_of
 from configs.strict_yaml import ConfigError, load_mapping
@@ -59,9 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m configs.resolve", description=__doc__.splitlines()[0])
-    parser.add_argument("role", help=f"{', '.join(role_names())}, or {ALL_ROLES} for all of them")
-    parser.add_argument("--with", dest="overrides", action="append", default=[], metavar="OVERRIDE",
-                        help="smoke, llama31 or the path of a .yml file; may be repeated, later ones win")  # fmt: skip
+    add_recipe(parser)
     parser.add_argument("--run", default="", metavar="NAME",
                         help="the run's name (default: ROLE, on preferences ROLE-dpo or ROLE-kto)")  # fmt: skip
     parser.add_argument("--name", action="store_true", help="print the run's name and stop")

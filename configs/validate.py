@@ -13,6 +13,7 @@ from pathlib import Path
 
 from configs.combine import ALL_ROLES, combine, layer_files, method_of, override_names, role_names, run_name
 from configs.files import Output
+from configs.options import add_overrides
 from configs.preview import view
 from configs.resolve import resolve
 from configs.rows import read_rows
@@ -63,8 +64,7 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m configs.validate", description=__doc__.splitlines()[0])
     parser.add_argument("roles", nargs="*", metavar="ROLE",
                         help=f"{', '.join(role_names())} or {ALL_ROLES} (default: every combination)")  # fmt: skip
-    parser.add_argument("--with", dest="overrides", action="append", default=[], metavar="OVERRIDE",
-                        help=f"{', '.join(override_names())} or the path of a .yml file; may be repeated")  # fmt: skip
+    add_overrides(parser)
     parser.add_argument("--root", type=Path, default=Path("output"), help="the output folder (default: output)")
     parser.add_argument("--deep", action="store_true",
                         help="also ask Axolotl, prepare the rows and show one, trained tokens marked")  # fmt: skip

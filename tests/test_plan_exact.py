@@ -13,6 +13,7 @@ from configs.plan.packing import first_fit
 from configs.plan.recipe import Recipe, read_recipe
 from configs.plan.shapes import ATTENTION, LINEAR, MLP, Shape, adapter_weights
 from configs.plan.speed import forward, training
+from configs.plan.stand_in import model_config
 from configs.plan.tables import load_models, read_shape
 from configs.plan.workload import batches
 
@@ -29,19 +30,9 @@ def libraries() -> None:
 
 
 def model_of(shape: Shape, attention: str = "sdpa") -> Any:
-    from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config
+    from transformers import AutoModelForCausalLM
 
-    sizes: dict[str, Any] = {
-        "hidden_size": shape.hidden,
-        "num_hidden_layers": shape.layers,
-        "num_attention_heads": shape.heads,
-        "num_key_value_heads": shape.kv_heads,
-        "intermediate_size": shape.intermediate,
-        "vocab_size": shape.vocab,
-        "tie_word_embeddings": shape.tied,
-    }
-    config = Qwen2Config(**sizes) if shape.kind == "qwen2" else LlamaConfig(head_dim=shape.head_dim, **sizes)
-    return AutoModelForCausalLM.from_config(config, attn_implementation=attention)
+    return AutoModelForCausalLM.from_config(model_config(shape), attn_implementation=attention)
 
 
 def with_adapter(model: Any, targets: tuple[str, ...] = LINEAR, rank: int = RANK) -> Any:

@@ -9,8 +9,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from configs.combine import ALL_ROLES, role_names
 from configs.files import Output
+from configs.options import add_recipe
 from configs.plan.advice import others, steps
 from configs.plan.plan import Verdict, make_plan, read_rows_of, resolved_config
 from configs.plan.show import make_console, print_changes, print_plan
@@ -30,10 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m configs.plan", description=__doc__.splitlines()[0])
-    parser.add_argument("role", help=f"{', '.join(role_names())}, or {ALL_ROLES} for all of them")
+    add_recipe(parser)
     parser.add_argument("--gpu", required=True, metavar="NAME", help="a card of configs/plan/gpus.yml, such as rtx4090")
-    parser.add_argument("--with", dest="overrides", action="append", default=[], metavar="OVERRIDE",
-                        help="llama31 or the path of a .yml file; may be repeated, later ones win")  # fmt: skip
     parser.add_argument("--gpus", type=positive, metavar="N", help="cards of that kind (default: 1, or Ray's workers)")
     parser.add_argument("--root", type=Path, default=Path("output"), help="the output folder (default: output)")
     parser.add_argument(

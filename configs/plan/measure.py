@@ -19,6 +19,7 @@ from typing import Any, Final
 import yaml
 
 from configs.combine import Config, combine
+from configs.options import add_recipe
 from configs.plan.accuracy import Compared, compare, line
 from configs.plan.memory import GIB
 from configs.plan.recipe import Recipe, read_recipe
@@ -75,10 +76,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m configs.plan.measure", description=__doc__.splitlines()[0])
-    parser.add_argument("role", help="a role, or gastown; its rows are not needed")
+    add_recipe(parser)
     parser.add_argument("--gpu", required=True, metavar="NAME", help="what this machine has, in configs/plan/gpus.yml")
-    parser.add_argument("--with", dest="overrides", action="append", default=[], metavar="OVERRIDE",
-                        help="as for configs.plan; may be repeated, later ones win")  # fmt: skip
     parser.add_argument("--steps", type=int, default=6, help=f"optimizer steps, the first {WARM_UP} not counted (6)")
     return parser
 

@@ -22,7 +22,23 @@ AROUND = 32
 def make_base(shape: Shape, folder: Path) -> None:
     """Random 16-bit weights, made on the GPU where there is one, and a tokenizer beside them."""
     import torch
-    from transformers import AutoModelForCausalLM, LlamaConfig, Qwen2Config
+    from transformers import AutoModelForCausalLM
+
+    ends = {"eos_token_id": len(alphabet()) + SPECIAL.index("<|im_end|>"), "bos_token_id": None}
+    config = model_config(shape, max_position_embeddings=32768, **ends)
+    gpu = torch.cuda.is_available()
+    with torch.device("cuda" if gpu else "cpu"):
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16 if gpu else torch.float32)
+    model.save_pretrained(folder)
+    make_tokenizer(folder)
+    del model
+    if gpu:
+        torch.cuda.empty_cache()
+
+
+def model_config(shape: Shape, **more: Any) -> Any:
+    """The configuration of transformers for a shape."""
+    from transformers import LlamaConfig, Qwen2Config
 
     sizes: dict[str, Any] = {
         "hidden_size": shape.hidden,
@@ -32,19 +48,9 @@ def make_base(shape: Shape, folder: Path) -> None:
         "intermediate_size": shape.intermediate,
         "vocab_size": shape.vocab,
         "tie_word_embeddings": shape.tied,
-        "max_position_embeddings": 32768,
-        "eos_token_id": len(alphabet()) + SPECIAL.index("<|im_end|>"),
-        "bos_token_id": None,
+        **more,
     }
-    config = Qwen2Config(**sizes) if shape.kind == "qwen2" else LlamaConfig(head_dim=shape.head_dim, **sizes)
-    gpu = torch.cuda.is_available()
-    with torch.device("cuda" if gpu else "cpu"):
-        model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16 if gpu else torch.float32)
-    model.save_pretrained(folder)
-    make_tokenizer(folder)
-    del model
-    if gpu:
-        torch.cuda.empty_cache()
+    return Qwen2Config(**sizes) if shape.kind == "qwen2" else LlamaConfig(head_dim=shape.head_dim, **sizes)
 
 
 def alphabet() -> list[str]:
