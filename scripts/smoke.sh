@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The whole loop on a CPU, from transcripts to a scored adapter: the code of a real run, a sample town and a tiny base.
 #   scripts/smoke.sh [--dry-run]
-# Everything lands in output/smoke. No network, no GPU, about seven minutes on two cores.
+# Everything lands in output/smoke. No network, no GPU, about eight minutes on two slow cores.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
