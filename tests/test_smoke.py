@@ -127,7 +127,9 @@ def test_one_adapter_for_all_roles_is_measured_beside_the_roles_own(smoked: str)
     """`make phases` on what the walkthrough left: it trains the all-roles adapter, and only that."""
     own = ROOT / "output/smoke/adapters/refinery/run.json"
     before = own.read_bytes()
-    ran = subprocess.run([*PHASES, "--", *PLAYED, "--batch-size", "4"], cwd=ROOT, capture_output=True, text=True, check=False)
+    ran = subprocess.run(
+        [*PHASES, "--", *PLAYED, "--batch-size", "4"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
     assert own.read_bytes() == before and ran.stdout.count("trained already") == 1
     assert "base plays" not in ran.stderr and "gastown plays" in ran.stderr
