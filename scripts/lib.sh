@@ -44,6 +44,10 @@ check_run() {
   [[ $1 =~ ^[A-Za-z0-9][A-Za-z0-9._-]*$ ]] || fail "'$1' is not the name of a run: that is the role's, or one such as mayor-dpo." 2
 }
 
+check_gpus() {
+  [[ $1 =~ ^[1-9][0-9]*$ ]] || fail "--gpus needs a number." 2
+}
+
 # run_name ROLE [--with OVERRIDE]... [--run NAME]: what the recipes call this training, and so its log and its adapter.
 # A role alone has its own name, which needs no Python to be known.
 run_name() {

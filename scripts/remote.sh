@@ -31,7 +31,7 @@ while (($# > 0)); do
     recipe+=("$1" "$2")
     shift ;;
   --gpus)
-    [[ ${2:-} =~ ^[1-9][0-9]*$ ]] || fail "--gpus needs a number." 2
+    check_gpus "${2:-}"
     gpus=(--gpus "$2")
     shift ;;
   -*) fail "there is no option $1; see scripts/remote.sh --help." 2 ;;

@@ -39,7 +39,7 @@ while (($# > 0)); do
     recipe+=(--run "$2")
     shift ;;
   --gpus)
-    [[ ${2:-} =~ ^[1-9][0-9]*$ ]] || fail "--gpus needs a number." 2
+    check_gpus "${2:-}"
     gpus=(--gpus "$2")
     shift ;;
   -*) fail "there is no option $1; see scripts/run_train.sh --help." 2 ;;
