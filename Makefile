@@ -127,7 +127,7 @@ $(VENV)/.train: $(VENV)/.light requirements-gpu.txt
 $(VENV)/.test: $(VENV)/.train $(if $(CI),$(VENV)/.sky)
 	@$(PIP) --editable '.[dev]'
 ifdef CI
-	@for tool in /usr/sbin/sshd rsync chromium bwrap buildah mmdebstrap; do command -v $$tool || exit 1; done >/dev/null || \
+	@( for tool in /usr/sbin/sshd rsync chromium bwrap buildah mmdebstrap; do command -v $$tool || exit; done ) >/dev/null || \
 		{ apt-get -qq update && apt-get -qq -y install openssh-server rsync chromium bubblewrap && \
 		apt-get -qq -y install --no-install-recommends buildah mmdebstrap; } >/dev/null
 endif
