@@ -20,13 +20,15 @@ ALLOWED = {
     "data": set(),
     "configs": set(),
     "eval": {"data.record", "data.validate.schema"},
-    "deploy": set(),
+    # Strict YAML is the same for every config in configs/.
+    "deploy": {"configs.strict_yaml"},
 }
 MODEL_LIBRARIES = {"torch", "transformers", "peft", "lm_eval", "datasets", "axolotl", "trl", "accelerate"}
 # Loaded by the function that needs them, and by nothing that only starts.
 HEAVY = {
     *MODEL_LIBRARIES, "huggingface_hub", "kingfisher_sdk", "awkward", "hyperscan", "detect_secrets", "ray", "numpy",
     "requests", "gigatoken", "rensa", "rapidfuzz", "sacrebleu", "tree_sitter", "tree_sitter_bash", "tree_sitter_python",
+    "starlette", "uvicorn", "httpx", "prometheus_client", "onnx", "onnxruntime", "onnxruntime_genai", "openai",
 }  # fmt: skip
 
 
