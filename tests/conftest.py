@@ -60,6 +60,17 @@ def corpus() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def llama_server() -> Path:
+    """The engine of the machine or of `make engine`; tests that need it are skipped, by name, where there is none."""
+    from deploy.engine import find_server
+
+    server = find_server()
+    if server is None:
+        pytest.skip("no llama-server here; build it once: make engine")
+    return server
+
+
 @functools.cache
 def guards_scanner() -> object:
     import kingfisher_sdk
