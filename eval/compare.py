@@ -28,7 +28,10 @@ def compare(argv: Sequence[str] | None = None) -> int:
     args = _arguments(argv)
     base, adapter = read_results(args.base), read_results(args.adapter)
     refuse_unequal(base, adapter)
-    html, junit = (path and writable(path, option) for path, option in ((args.html, "--html"), (args.junit, "--junit")))
+    html, junit, json = (
+        path and writable(path, option)
+        for path, option in ((args.html, "--html"), (args.junit, "--junit"), (args.json, "--json"))
+    )
     comparison = compare_runs(base, adapter)
     decision = decide(comparison, args.margin, args.tried)
     console = make_console()
@@ -41,6 +44,10 @@ def compare(argv: Sequence[str] | None = None) -> int:
         from eval.junit import write_junit
 
         console.print(f"JUnit: {write_junit(comparison, decision, junit)}", markup=False)
+    if json:
+        from eval.compared import write_compared
+
+        console.print(f"JSON: {write_compared(comparison, decision, json)}", markup=False)
     return int(decision.outcome)
 
 
@@ -98,6 +105,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--tried", type=positive, default=1, metavar="M", help="checkpoints compared (default 1)")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write everything as one page")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML for a CI service")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write outcome, reasons and rates as JSON")
     return parser.parse_args(argv)
 
 
