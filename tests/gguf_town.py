@@ -2,12 +2,13 @@
 
 The output matrix is a table "after this token comes that one" over a small vocabulary of whole words; attention and
 feed-forward are zero. So each version answers any prompt with its own text, and a mixture of two would be seen.
+`served_town(root, versions)` makes an output folder whose registry has such versions, the first of them live.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +16,10 @@ from typing import Any
 
 import numpy as np
 
-DIGITS = "zero one two three four five six seven eight nine".split()
+from deploy.registry import Registry
+from tests.registry_town import Town, make_town
+
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 TOOL_CALL = '<tool_call>\n{"name": "Bash", "arguments": {"command": "gt ready"}}\n</tool_call>'
 
 # The part of Qwen2.5's template that these tests use, in the same form, so that the engine knows its tool calls.
@@ -77,7 +81,7 @@ def write_model(
 
 
 def write_lora(path: Path, base_text: str, text: str, others: Sequence[str]) -> Path:
-    """An adapter of rank 1 for the model `write_model(..., base_text, others=others)`: it answers with `text` of them."""
+    """An adapter of rank 1 for `write_model(path, base_text, others=others)`: the model answers with `text` then."""
     vocabulary = Vocabulary.of((base_text, *others))
     lora_a = np.zeros((1, vocabulary.width), np.float32)
     lora_a[0, vocabulary.starts()] = 1
@@ -231,3 +235,55 @@ def _value(value: Any) -> bytes:
             return struct.pack("<IIQ", 9, 8, len(value)) + b"".join(map(_text, value))
         case _:
             return struct.pack(f"<IIQ{len(value)}i", 9, 5, len(value), *value)
+
+
+@dataclass(frozen=True)
+class ServedTown:
+    """An output folder with a registry whose versions have GGUF exports that say `answer_of(role, number, words)`."""
+
+    town: Town
+    words: int = 12
+    layers: int = 1
+
+    @property
+    def root(self) -> Path:
+        return self.town.root
+
+    def add(self, role: str = "mayor", model: Callable[[Path], object] | None = None, judged: bool = True) -> int:
+        """A further version, evaluated unless not `judged`; `model` writes another file than the usual one."""
+        with Registry.open(self.root) as registry:
+            number = 1 + len(registry.versions(role))
+        version = (self.town.evaluated if judged else self.town.registered)(role, seed=number)
+        self.export(role, version.number, model)
+        return version.number
+
+    def export(self, role: str, number: int, model: Callable[[Path], object] | None = None) -> Path:
+        """The GGUF file of a version, whatever it really is, under the kind that the gateway serves by default."""
+        path = self.root / "exports" / role / f"v{number}" / "gguf-q4_k_m.gguf"
+        if model is None:
+            write_model(path, answer_of(role, number, self.words), layers=self.layers)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            model(path)
+        with Registry.open(self.root) as registry:
+            registry.add_export(role, number, "gguf-q4_k_m", path, None, {})
+        return path
+
+    def promote(self, role: str, number: int) -> None:
+        with Registry.open(self.root) as registry:
+            registry.promote(role, number, by="test")
+
+    def answer(self, role: str, number: int) -> str:
+        return answer_of(role, number, self.words)
+
+
+def served_town(
+    root: Path, versions: int = 2, roles: Sequence[str] = ("mayor",), words: int = 12, layers: int = 1
+) -> ServedTown:
+    """`versions` evaluated versions with exports of each role, of which v1 is live."""
+    served = ServedTown(make_town(root, roles), words, layers)
+    for role in roles:
+        for _ in range(versions):
+            served.add(role)
+        served.promote(role, 1)
+    return served

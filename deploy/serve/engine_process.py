@@ -1,7 +1,7 @@
 """The process of an engine: started, watched, started again where it dies, and stopped with all its children.
 
-What it prints goes to a log that is cut at every start of the gateway. A process that dies again and again is left dead,
-and says so.
+What it prints goes to a log that is cut at every start of the gateway. A process that dies again and again stays
+dead, and says so.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Changes the live version of a role without a lost request: load, probe, promote, flip, drain, unload.
 
-Whatever fails before the flip leaves the old version live. The one that was live before stays loaded, so that a rollback
-is a flip; versions before that are unloaded when their last answer is complete.
+Whatever fails before the flip leaves the old version live. The one that was live before stays loaded, so that a
+rollback is a flip; versions before that are unloaded when their last answer is complete.
 """
 
 from __future__ import annotations
