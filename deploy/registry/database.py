@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from deploy.adapter import Refusal
+from deploy.registry.folders import locked
 
 FILE = "registry.db"
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -29,10 +30,16 @@ def connect(root: Path) -> sqlite3.Connection:
 
 
 def _prepare(database: sqlite3.Connection, path: Path) -> None:
-    if database.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        database.execute("PRAGMA journal_mode = wal")
+    if _mode(database) != "wal":
+        with locked(path.parent):
+            if _mode(database) != "wal":
+                database.execute("PRAGMA journal_mode = wal")
     database.execute("PRAGMA foreign_keys = on")
     migrate(database, path)
+
+
+def _mode(database: sqlite3.Connection) -> str:
+    return str(database.execute("PRAGMA journal_mode").fetchone()[0])
 
 
 def migrate(database: sqlite3.Connection, path: Path) -> None:
@@ -67,7 +74,12 @@ def statements(script: str) -> Iterator[str]:
 @contextmanager
 def transaction(database: sqlite3.Connection) -> Iterator[None]:
     """All of it or nothing; nobody else writes meanwhile."""
-    database.execute("BEGIN IMMEDIATE")
+    try:
+        database.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as problem:
+        raise Refusal(
+            f"the registry cannot be written ({problem}). Wait for the other command, or check the disk."
+        ) from None
     try:
         yield
     except BaseException:

@@ -19,7 +19,6 @@ from typing import Any
 
 from deploy.adapter import CONFIG, PUBLISHABLE, WEIGHTS, Refusal, check_weights, read_object
 
-LOCK = ".lock"
 STAGED = ".v-unfinished"
 REPLACED = ".old-"  # before the name of a run: its folder while another one takes its place
 VERSION_FILE = "version.json"
@@ -31,12 +30,15 @@ ROLE = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
 
 @contextmanager
-def locked(adapters: Path) -> Iterator[None]:
-    """Nobody else puts an adapter or a version in place meanwhile; a process that dies lets go of it."""
-    adapters.mkdir(parents=True, exist_ok=True)
-    with (adapters / LOCK).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+def locked(folder: Path) -> Iterator[None]:
+    """Nobody else changes what lies in this folder meanwhile; a process that dies lets go of it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(handle)
 
 
 def check_adapter(folder: Path) -> dict[str, Any]:
@@ -50,16 +52,16 @@ def check_adapter(folder: Path) -> dict[str, Any]:
     return read_object(folder / CONFIG)
 
 
-def stage(adapter: Path, role_folder: Path, recipe: str) -> tuple[Path, dict[str, str]]:
-    """A hidden copy of what belongs to a version, on disk to the last byte, and the hash of each file."""
+def stage(adapter: Path, role_folder: Path, made: Mapping[str, bytes]) -> tuple[Path, dict[str, str]]:
+    """A hidden copy of what belongs to a version with the files `made` for it, on disk, and the hash of each file."""
     staged = role_folder / STAGED
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir(parents=True)
     for name in (*PUBLISHABLE, RUN_FILE):
         if (adapter / name).is_file():
             shutil.copyfile(adapter / name, staged / name)
-    if recipe:
-        (staged / RECIPE).write_text(recipe, encoding="utf-8")
+    for name, content in made.items():
+        (staged / name).write_bytes(content)
     files = sorted(staged.iterdir())
     for path in files:
         _keep(path)
@@ -112,3 +114,12 @@ def numbers(role_folder: Path) -> dict[int, Path]:
     """The version folders of a role on disk."""
     found = (path for path in role_folder.glob("v*") if path.is_dir())
     return {int(match[1]): path for path in sorted(found) if (match := FOLDER.fullmatch(path.name))}
+
+
+def put_back(replaced: Path) -> None:
+    """What a killed command left in `.old-<run>` goes back to its place, or away where the new one is there."""
+    place = replaced.with_name(replaced.name.removeprefix(REPLACED))
+    if place.exists():
+        shutil.rmtree(replaced)
+    else:
+        replaced.rename(place)

@@ -45,15 +45,20 @@ def _pointers(database: sqlite3.Connection, role: str) -> tuple[int | None, int 
     return head["number"], _row(database, head["parent"])["number"] if head["parent"] else None
 
 
+def live(database: sqlite3.Connection, role: str) -> int:
+    """The version that is live. Raises `Refusal` where none is."""
+    now_live, _ = _pointers(database, role)
+    if now_live is None:
+        raise Refusal(f"nothing of {role} is live. Promote a version: python -m deploy.registry promote {role} v1.")
+    return now_live
+
+
 def previous(database: sqlite3.Connection, role: str) -> int:
     """The version that a rollback goes back to. Raises `Refusal` where there is none."""
-    live, before = _pointers(database, role)
-    if live is None:
-        raise Refusal(f"nothing of {role} is live, so there is nothing to go back from.")
+    number = live(database, role)
+    _, before = _pointers(database, role)
     if before is None:
-        raise Refusal(
-            f"{role}@v{live} is the first that was live, so there is none to go back to. Promote another one."
-        )
+        raise Refusal(f"{role}@v{number} is the first that was live, so there is none before it. Promote another one.")
     return before
 
 

@@ -6,60 +6,26 @@ and a note says so.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
-from typing import Any
+from pathlib import Path
 
 import msgspec
-import yaml
 
 from deploy.adapter import Refusal
 from deploy.card import ROW_FILE
 from deploy.evidence import Manifest
 from deploy.registry.folders import RUN_FILE, VERSION_FILE, file_sha256, numbers
+from deploy.registry.training import Run, read_run
 
 ALL_ROLES = "gastown"  # the rows of all roles together
 ORIGINS = "origins.jsonl"
 CHOICES = "choices.jsonl"  # the same of rows of preferences
+# Beside a version. Packed, so that who searches texts for a session is not sent to a file that must not change.
+LINEAGE = "lineage.json.gz"
 START = "lora_model_dir"  # in a recipe: the adapter that training went on from
-
-
-class Rows(msgspec.Struct, frozen=True):
-    """A file of rows as run.json names it."""
-
-    path: str
-    sha256: str
-
-    @property
-    def name(self) -> str:
-        """mayor_train.jsonl"""
-        return PurePath(self.path).name
-
-
-class ManifestFact(msgspec.Struct, frozen=True):
-    """The dataset's manifest as run.json names it."""
-
-    path: str
-    sha256: str
-
-
-class Run(msgspec.Struct, frozen=True):
-    """What run.json tells of a training; `config` is the resolved recipe as text, times are ISO 8601."""
-
-    config: str
-    data: tuple[Rows, ...] = ()
-    manifest: ManifestFact | None = None
-    started_at: str = ""
-    finished_at: str = ""
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """The resolved recipe."""
-        value = yaml.safe_load(self.config)
-        return value if isinstance(value, dict) else {}
 
 
 class _Origin(msgspec.Struct):
@@ -87,32 +53,22 @@ class Lineage:
     """`sessions` with how many rows of each, the `transcripts` that those rows show, `notes` on what is not known."""
 
     manifest_sha256: str | None = None
-    sessions: Counter[str] = field(default_factory=Counter)
+    sessions: dict[str, int] = field(default_factory=dict)
     transcripts: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
 
-
-def read_run(folder: Path) -> Run | None:
-    """run.json, None where the folder has none. Raises `Refusal` where it is damaged."""
-    path = folder / RUN_FILE
-    if not path.is_file():
-        return None
-    try:
-        run = msgspec.json.decode(path.read_bytes(), type=Run)
-        _ = run.settings
-    except (OSError, msgspec.DecodeError, yaml.YAMLError) as problem:
-        raise Refusal(f"{path} is not what a training leaves ({problem}). Train or fetch the adapter again.") from None
-    return run
-
-
-def role_of(run: Run | None) -> str | None:
-    """The role whose rows were trained, `gastown` for all of them, None where that cannot be told."""
-    found = {match["role"] for rows in run.data if (match := ROW_FILE.fullmatch(rows.name))} if run else set()
-    return found.pop() if len(found) == 1 else None
+    def add(self, session: str, rows: int = 1) -> None:
+        """Count rows of a session."""
+        self.sessions[session] = self.sessions.get(session, 0) + rows
 
 
 def lineage_of(folder: Path, root: Path, manifest: Path | None = None) -> Lineage:
-    """The sessions behind the adapter in `folder`, those of the adapter that it went on from among them."""
+    """The sessions behind the adapter in `folder`, those of the adapter that it went on from among them.
+
+    The folder of a version tells itself what was known when it was registered.
+    """
+    if (folder / LINEAGE).is_file():
+        return load(folder / LINEAGE)
     run, found = read_run(folder), Lineage()
     if run is None:
         found.notes.append(f"it has no {RUN_FILE}, so nobody knows what it was trained on")
@@ -132,7 +88,7 @@ def _add_rows(found: Lineage, run: Run, root: Path, manifest: Path | None) -> No
         return
     found.manifest_sha256 = found.manifest_sha256 or hashlib.sha256(dataset.read_bytes()).hexdigest()
     for trace in _traces(dataset.parent, files):
-        found.sessions[trace.origin.session] += 1
+        found.add(trace.origin.session)
         found.transcripts |= {trace.origin.file, *(place.file for place in (*trace.trained, *trace.replies))} - {""}
 
 
@@ -181,7 +137,8 @@ def _add_start(found: Lineage, start: Path, run: Run, root: Path) -> None:
         found.notes.append(f"it went on from {start.name}, which is no longer here as it was then")
         return
     before = lineage_of(folder, root)
-    found.sessions += before.sessions
+    for session, rows in before.sessions.items():
+        found.add(session, rows)
     found.transcripts |= before.transcripts
     found.notes += [f"it went on from {start.name}: {note}" for note in before.notes]
 
@@ -193,6 +150,19 @@ def _as_it_was(start: Path, here: Path, started_at: str) -> Path | None:
         versions = (path for path in numbers(folder).values() if (path / VERSION_FILE).is_file())
         for path in (folder, *versions):
             run = read_run(path)
-            if run is not None and run.finished_at <= started_at:
+            if run is not None and run.finished_at < started_at:
                 found.append((run.finished_at, path))
     return max(found, default=("", None), key=lambda pair: pair[0])[1]
+
+
+def dump(lineage: Lineage) -> bytes:
+    """The lineage as the file beside a version; the same bytes for the same lineage."""
+    return gzip.compress(msgspec.json.encode(lineage, order="sorted"), mtime=0)
+
+
+def load(path: Path) -> Lineage:
+    """The lineage beside a version. Raises `Refusal`."""
+    try:
+        return msgspec.json.decode(gzip.decompress(path.read_bytes()), type=Lineage)
+    except (OSError, EOFError, msgspec.DecodeError) as problem:
+        raise Refusal(f"{path} cannot be read ({problem}). Register the adapter again.") from None

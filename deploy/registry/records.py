@@ -11,11 +11,12 @@ from typing import Any
 
 import msgspec
 
-from deploy.adapter import CONFIG, Refusal
+from deploy.adapter import CONFIG, Refusal, read_object
 from deploy.evidence import adapter_digest
 from deploy.registry import folders
-from deploy.registry.gate import KEPT, Judged, Report
-from deploy.registry.lineage import Lineage, read_run
+from deploy.registry.judging import KEPT, Judged, Report
+from deploy.registry.lineage import Lineage
+from deploy.registry.training import read_run
 from deploy.registry.values import Evaluation, Version
 
 About = dict[str, Any]
@@ -39,17 +40,24 @@ def describe(adapter: Path, role: str, lineage: Lineage) -> About:
         "base_model": base,
         "base_revision": config.get("revision") or settings.get("revision_of_model"),
         "sha256": adapter_digest(adapter),
-        "run": adapter.resolve().name,
+        "run": run_name(adapter),
         "manifest_sha256": lineage.manifest_sha256,
         "notes": lineage.notes,
         "registered_at": now(),
     }
 
 
+def run_name(adapter: Path) -> str:
+    """The name of the training: that of the adapter's folder, or what a version says."""
+    about = adapter / folders.VERSION_FILE
+    return str(read_object(about)["run"]) if about.is_file() else adapter.resolve().name
+
+
 def number_of(database: sqlite3.Connection, role: str, sha256: str) -> int | None:
-    """The version that an adapter is already."""
-    found = database.execute("SELECT number FROM versions WHERE (role, sha256) = (?, ?)", (role, sha256)).fetchone()
-    return found and int(found["number"])
+    """The newest version that an adapter is already."""
+    select = "SELECT max(number) AS number FROM versions WHERE (role, sha256) = (?, ?)"
+    number: int | None = database.execute(select, (role, sha256)).fetchone()["number"]
+    return number
 
 
 def next_number(database: sqlite3.Connection, role: str, role_folder: Path) -> int:
@@ -119,6 +127,7 @@ def _evaluation(database: sqlite3.Connection, version: int, root: Path) -> Evalu
         base=deciding.base.rate() if deciding else None,
         adapter=deciding.adapter.rate() if deciding else None,
         difference=deciding.difference.rate() if deciding else None,
+        roles=tuple(row.role for row in report.rows),
         smoke=bool(row["smoke"]),
         base_results=root / KEPT / f"{row['base_results']}.json",
         adapter_results=root / KEPT / f"{row['adapter_results']}.json",

@@ -9,21 +9,19 @@ from pathlib import Path
 from deploy.adapter import Refusal, read_object
 from deploy.registry import folders, records
 from deploy.registry.database import transaction
-from deploy.registry.lineage import Lineage, lineage_of
+from deploy.registry.lineage import LINEAGE, load
 
 
 def recover(database: sqlite3.Connection, root: Path) -> None:
-    """Take in folders without a row, and put back what was being replaced; nothing where all is as it should be."""
+    """Put back what was being replaced, and take in folders without a row; nothing where all is as it should be."""
     adapters = root / "adapters"
     if not list(_left_over(database, adapters)):
         return
     with folders.locked(adapters):
+        for replaced in adapters.glob(f"{folders.REPLACED}*/"):
+            folders.put_back(replaced)
         for folder in _left_over(database, adapters):
-            if folder.name.startswith(folders.REPLACED):
-                _put_back(folder)
-        for folder in _left_over(database, adapters):
-            if folders.FOLDER.fullmatch(folder.name):
-                _adopt(database, folder, root)
+            _adopt(database, folder)
 
 
 def _left_over(database: sqlite3.Connection, adapters: Path) -> Iterator[Path]:
@@ -36,21 +34,12 @@ def _left_over(database: sqlite3.Connection, adapters: Path) -> Iterator[Path]:
                 yield folder
 
 
-def _put_back(replaced: Path) -> None:
-    """An adapter whose place is empty goes back to it; the versions in it are in the new one otherwise."""
-    place = replaced.with_name(replaced.name.removeprefix(folders.REPLACED))
-    if not place.exists():
-        replaced.rename(place)
-
-
-def _adopt(database: sqlite3.Connection, folder: Path, root: Path) -> None:
+def _adopt(database: sqlite3.Connection, folder: Path) -> None:
     """The row of a version whose command died between the two, or whose database is gone."""
     about = read_about(folder)
-    if about is None or records.number_of(database, about["role"], about["sha256"]) is not None:
-        return
-    lineage: Lineage = lineage_of(folder, root)
-    with transaction(database):
-        records.insert(database, {**about, "notes": lineage.notes}, lineage)
+    if about is not None:
+        with transaction(database):
+            records.insert(database, about, load(folder / LINEAGE))
 
 
 def read_about(folder: Path) -> records.About | None:

@@ -15,9 +15,11 @@ from typing import Any
 
 from deploy.adapter import Refusal
 from deploy.evidence import adapter_digest
-from deploy.registry import exports, folders, gate, history, records, recovery
+from deploy.registry import exports, folders, gate, history, judging, records, recovery
 from deploy.registry.database import connect, transaction
-from deploy.registry.lineage import Lineage, lineage_of, read_run, role_of
+from deploy.registry.forgotten import names_in
+from deploy.registry.lineage import LINEAGE, Lineage, dump, lineage_of
+from deploy.registry.training import read_run, role_of
 from deploy.registry.values import Evaluation, Export, Promotion, RoleVersions, Version
 
 
@@ -57,15 +59,16 @@ class Registry:
     ) -> Version:
         """The adapter in this folder as a version: a new one, or the one that it is already.
 
-        `results` are those of the base and of the adapter, which are judged at once. Raises `Refusal`.
+        An adapter whose sessions were not known, and now are, is a new version. `results` are those of the base and
+        of the adapter, which are judged at once. Raises `Refusal`.
         """
         if len(results) not in (0, 2):
             raise Refusal("results come in pairs: those of the base, then those of the adapter.")
         role = role or self._role(adapter)
         with folders.locked(self.adapters):
-            number = self._registered(adapter, role)
-            if number is None:
-                number = self._add(adapter, role, lineage_of(adapter, self.root, manifest))
+            known, lineage = self.find(adapter, role), lineage_of(adapter, self.root, manifest)
+            better = known is not None and known.notes and not lineage.notes
+            number = known.number if known and not better else self._add(adapter, role, lineage)
         if results:
             base_results, adapter_results = results
             self.attach_evaluation(role, number, base_results, adapter_results)
@@ -78,17 +81,21 @@ class Registry:
             raise Refusal(f"nobody can tell from {adapter} which role it was trained for. Say it: --role mayor.")
         return role
 
-    def _registered(self, adapter: Path, role: str) -> int | None:
+    def find(self, adapter: Path, role: str | None = None) -> Version | None:
+        """The newest version that the adapter in a folder is already. Raises `Refusal` where it is none."""
+        role = role or self._role(adapter)
         if not folders.ROLE.fullmatch(role):
             raise Refusal(f"'{role}' is not a role: a role is a lower-case name such as mayor.")
         folders.check_adapter(adapter)
-        return records.number_of(self._database, role, adapter_digest(adapter))
+        number = records.number_of(self._database, role, adapter_digest(adapter))
+        return None if number is None else self.version(role, number)
 
     def _add(self, adapter: Path, role: str, lineage: Lineage) -> int:
         """A new version under the lock of the folders; its number is chosen under that of the database."""
         known = records.describe(adapter, role, lineage)
         run = read_run(adapter)
-        staged, files = folders.stage(adapter, self.adapters / role, run.config if run else "")
+        made = {LINEAGE: dump(lineage), **({folders.RECIPE: run.config.encode()} if run else {})}
+        staged, files = folders.stage(adapter, self.adapters / role, made)
         with transaction(self._database):
             number = records.next_number(self._database, role, self.adapters / role)
             about = {**known, "number": number, "files": files}
@@ -99,6 +106,10 @@ class Registry:
     def roles(self) -> tuple[RoleVersions, ...]:
         """Every role that has versions, by name."""
         return history.roles(self._database)
+
+    def live(self, role: str) -> int:
+        """The version that is live. Raises `Refusal` where none is."""
+        return history.live(self._database, role)
 
     def version(self, role: str, number: int) -> Version:
         """One version. Raises `Refusal` where there is none."""
@@ -119,7 +130,7 @@ class Registry:
     ) -> Evaluation:
         """Lets the gate judge a version on these results, and keeps both with what it said. Raises `Refusal`."""
         version = self.version(role, number)
-        judged = gate.judge(self.root, version, base_results, adapter_results, margin)
+        judged = judging.judge(self.root, version, base_results, adapter_results, margin)
         with transaction(self._database):
             records.insert_evaluation(self._database, version, judged)
         evaluation = self.version(role, number).evaluation
@@ -198,7 +209,7 @@ class Registry:
     def _holding(self, session: str) -> Iterator[Version]:
         for version in self.versions():
             sessions, transcripts = records.lineage(self._database, version)
-            if session in sessions or any(session in gate.names_in(file) for file in transcripts):
+            if session in sessions or any(session in names_in(file) for file in transcripts):
                 yield version
 
     def check(self) -> tuple[str, ...]:

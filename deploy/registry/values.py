@@ -41,6 +41,8 @@ class Evaluation:
     base: Rate | None
     adapter: Rate | None
     difference: Rate | None
+    roles: tuple[str, ...]
+    """whose scenarios were played"""
     smoke: bool
     """whether one of the results is a smoke run, too small for a claim"""
     base_results: Path

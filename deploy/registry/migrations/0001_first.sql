@@ -10,9 +10,10 @@ CREATE TABLE versions (
     files TEXT NOT NULL,
     notes TEXT NOT NULL,
     registered_at TEXT NOT NULL,
-    UNIQUE (role, number),
-    UNIQUE (role, sha256)
+    UNIQUE (role, number)
 ) STRICT;
+
+CREATE INDEX versions_by_adapter ON versions (role, sha256);
 
 -- The sessions whose rows a version learned from, and how many rows of each.
 CREATE TABLE sessions (

@@ -1,0 +1,144 @@
+"""Lets `eval.compare` judge a version: results of the base model beside its own, as a command of its own.
+
+`judge(...)` compares copies of the results, which the registry keeps under the name of their hash.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from deploy import evidence
+from deploy.adapter import Refusal
+from deploy.registry.folders import file_sha256
+from deploy.registry.values import Rate, Version
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+RESULTS = "results.json"  # as role_bench names it
+KEPT = Path("evals", "registry")  # below the root
+NOT_COMPARABLE = 2
+
+
+class Side(msgspec.Struct, frozen=True):
+    """A rate as eval.compare writes it."""
+
+    value: float
+    low: float
+    high: float
+    scenarios: int
+    families: int
+
+    def rate(self) -> Rate:
+        """The same as the registry tells it."""
+        return Rate(self.value, self.low, self.high, self.scenarios, self.families)
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One row of the comparison: a role, or `all`."""
+
+    role: str
+    base: Side
+    adapter: Side
+    difference: Side
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What `eval.compare --json` says; the last row is the one that decides."""
+
+    outcome: str
+    reasons: tuple[str, ...]
+    margin: float | None = None
+    rows: tuple[Row, ...] = ()
+    kind: Literal["comparison"] = "comparison"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The gate's answer: exit code and report of eval.compare, and what it compared.
+
+    `smoke`: whether one of the runs is too small for a claim; `base_revision`: the commit of the base that they loaded.
+    """
+
+    code: int
+    report: Report
+    base: Path
+    adapter: Path
+    smoke: bool
+    base_revision: str | None
+
+
+def judge(root: Path, version: Version, base: Path, adapter: Path, margin: float | None = None) -> Judged:
+    """Compares results of the base with those of a version. Raises `Refusal` where they are about something else."""
+    base, adapter = results_file(base), results_file(adapter)
+    before, after = read_results(base), read_results(adapter)
+    if not before.is_base:
+        raise Refusal(
+            f"{base} is no run of the base model alone, loaded here. Make one: python -m eval.role_bench --model base."
+        )
+    if after.adapter_digest != version.sha256:
+        raise Refusal(
+            f"{adapter} is not about {version.name} (it scored {after.model}). Score this one: "
+            f"python -m eval.role_bench --model {version.folder} --role {version.role} --out {adapter.parent}."
+        )
+    base, adapter = keep(base, root / KEPT), keep(adapter, root / KEPT)
+    code, report = compare(base, adapter, margin)
+    revision = after.facts.get("base_revision")
+    return Judged(code, report, base, adapter, before.smoke or after.smoke, revision and str(revision))
+
+
+def results_file(path: Path) -> Path:
+    """The file in the folder of a run, or the file itself."""
+    return path / RESULTS if path.is_dir() else path
+
+
+def read_results(path: Path) -> evidence.Evaluation:
+    """Results of role_bench. Raises `Refusal`."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=evidence.Evaluation)
+    except OSError as problem:
+        raise Refusal(f"{path} cannot be read ({problem.strerror}). Run it: python -m eval.role_bench.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as problem:
+        raise Refusal(f"{path} is no result of role_bench ({problem}). Run it again.") from None
+
+
+def keep(results: Path, folder: Path) -> Path:
+    """A copy that is named for its hash, so that it is made once and can be checked."""
+    content = results.read_bytes()
+    kept = folder / f"{file_sha256(results)}.json"
+    if not kept.is_file() or file_sha256(kept) != kept.stem:
+        folder.mkdir(parents=True, exist_ok=True)
+        unfinished = folder / f".{kept.name}.{os.getpid()}"
+        unfinished.write_bytes(content)
+        unfinished.chmod(0o444)
+        unfinished.replace(kept)
+    return kept
+
+
+def compare(base: Path, adapter: Path, margin: float | None) -> tuple[int, Report]:
+    """Exit code and report of eval.compare. Raises `Refusal` where it broke."""
+    with tempfile.TemporaryDirectory(prefix="compare-") as folder:
+        file = Path(folder, "comparison.json")
+        command = [
+            sys.executable,
+            "-m",
+            "eval.compare",
+            str(base.resolve()),
+            str(adapter.resolve()),
+            "--json",
+            str(file),
+        ]
+        command += [] if margin is None else ["--margin", str(margin)]
+        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+        said = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+        if file.is_file():
+            return done.returncode, msgspec.json.decode(file.read_bytes(), type=Report)
+    if done.returncode == NOT_COMPARABLE and said[0].startswith("error: "):
+        return NOT_COMPARABLE, Report("not comparable", (said[0].removeprefix("error: "),), margin)
+    raise Refusal(f"eval.compare broke off with exit code {done.returncode} ({said[0]}). Run it by hand to see why.")
