@@ -19,6 +19,11 @@ ADAPTER ?= output/adapters/$(ROLE)
 SAMPLES ?=
 TASKS ?=
 MODEL_ARGS ?=
+VERSION ?=
+KIND ?= gguf-q4_k_m
+SESSION ?=
+WHY ?=
+CONFIG ?= configs/serve.yml
 # dashscope carries the Qwen vocabulary; nothing else of it is used, so its own dependencies stay out.
 VOCABULARY := dashscope==2.0.2
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -27,7 +32,8 @@ export OMP_NUM_THREADS ?= 1
 export AXOLOTL_DO_NOT_TRACK := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: all data config validate plan train runs run-report sweep phases eval lm-eval push archive bench bench-eval report smoke test check lint clean
+.PHONY: all data config validate plan train runs run-report sweep phases eval lm-eval register versions judge promote rollback lineage \
+	merge gguf onnx ollama push engine serve archive bench bench-eval bench-serve report smoke release-smoke test check lint clean
 
 all: data
 
@@ -79,11 +85,54 @@ lm-eval: $(VENV)/.train
 	@$(BIN)/python -m lm_eval --model hf --model_args $(MODEL_ARGS) --tasks $(TASKS) --include_path eval/lm_tasks \
 		--apply_chat_template --log_samples --gen_kwargs repetition_penalty=1.0 --output_path output/evals/lm-eval
 
+REGISTRY = $(BIN)/python -m deploy.registry
+# What a version is asked for by; `make versions` lists them.
+NEEDS_VERSION = $(if $(VERSION),,echo "make $@ needs a version: make $@ ROLE=$(ROLE) VERSION=v1 (make versions lists them)" >&2; exit 2)
+
+register: $(VENV)/.light
+	@$(REGISTRY) register $(ADAPTER) $(if $(filter-out file,$(origin ROLE)),--role $(ROLE)) \
+		$(addprefix --manifest ,$(wildcard $(OUT)/manifest.json))
+
+versions: $(VENV)/.light
+	@$(REGISTRY) list
+
+judge: $(VENV)/.light
+	@$(NEEDS_VERSION)
+	@$(REGISTRY) evaluate $(ROLE) $(VERSION) $(EVALS)/base $(EVALS)/adapter
+
+promote: $(VENV)/.light
+	@$(NEEDS_VERSION)
+	@$(REGISTRY) promote $(ROLE) $(VERSION) $(if $(WHY),--why "$(WHY)")
+
+rollback: $(VENV)/.light
+	@$(REGISTRY) rollback $(ROLE) $(if $(WHY),--why "$(WHY)")
+
+lineage: $(VENV)/.light
+	@$(REGISTRY) lineage $(if $(SESSION),--session $(SESSION),$(ROLE) $(VERSION))
+
+merge onnx: $(VENV)/.train
+	@$(NEEDS_VERSION)
+	@$(BIN)/python -m deploy.$@ $(ROLE) $(VERSION)
+
+gguf: $(VENV)/.train
+	@$(NEEDS_VERSION)
+	@$(BIN)/python -m deploy.gguf $(ROLE) $(VERSION) --kind $(KIND)
+
+ollama: $(VENV)/.light
+	@$(NEEDS_VERSION)
+	@$(BIN)/python -m deploy.ollama $(ROLE) $(VERSION)
+
+engine: $(VENV)/.light
+	@$(BIN)/python -m deploy.engine
+
+serve: $(VENV)/.light
+	@$(BIN)/python -m deploy.serve --config $(CONFIG)
+
 push: $(VENV)/.light
 	@$(if $(REPO),,echo "make push needs the repository: make push ROLE=$(ROLE) REPO=you/name" >&2; exit 2)
-	@$(BIN)/python -m deploy.upload_hf $(ADAPTER) --repo $(REPO) \
-		$(addprefix --eval ,$(wildcard $(EVALS)/adapter/results.json $(EVALS)/base/results.json)) \
-		$(addprefix --manifest ,$(wildcard $(OUT)/manifest.json))
+	@$(BIN)/python -m deploy.upload_hf $(if $(VERSION),$(ROLE)@$(VERSION),$(ADAPTER)) --repo $(REPO) \
+		$(if $(VERSION),,$(addprefix --eval ,$(wildcard $(EVALS)/adapter/results.json $(EVALS)/base/results.json)) \
+		$(addprefix --manifest ,$(wildcard $(OUT)/manifest.json)))
 
 archive: $(VENV)/.light
 	@$(BIN)/python -m data.pipeline archive $(if $(SESSIONS),--sessions "$(SESSIONS)")
@@ -94,11 +143,17 @@ bench: $(VENV)/.test
 bench-eval: $(VENV)/.train
 	@$(BIN)/python -m scripts.bench_eval
 
+bench-serve: $(VENV)/.test
+	@$(BIN)/python -m scripts.bench_serve
+
 report: $(VENV)/.light
 	@$(BIN)/python -m data.validate.report $(OUT) --out output/report.html
 
 smoke: $(VENV)/.train
 	@PATH="$(abspath $(BIN)):$$PATH" scripts/smoke.sh
+
+release-smoke: $(VENV)/.train
+	@PATH="$(abspath $(BIN)):$$PATH" scripts/release_smoke.sh
 
 test: $(VENV)/.test
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest --durations=15
