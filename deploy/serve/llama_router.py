@@ -52,7 +52,7 @@ class LlamaRouter:
 
         self._preset.parent.mkdir(parents=True, exist_ok=True)
         remove_left_over(self._preset.parent)
-        self._client = httpx.AsyncClient(trust_env=False, timeout=ANSWER_SECONDS)
+        self._client = httpx.AsyncClient(trust_env=False, timeout=ANSWER_SECONDS, verify=False)  # loopback, no TLS
         await self._process.start()
 
     async def stop(self) -> None:
