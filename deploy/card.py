@@ -1,129 +1,88 @@
-"""Writes the model card of an adapter: front matter that the Hub accepts, and what a person should know before use.
+"""Writes the model card: front matter that the Hub accepts, and what a person should know before use.
 
-`render_card(...)` takes what `deploy.adapter` and `deploy.evidence` read and returns the text of README.md. Data
-appears as counts only.
+`render_card(release, repo, tag)` takes what `deploy.release` gathered and returns the text of README.md. Data appears
+as counts only.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from deploy.adapter import Adapter
-from deploy.evidence import Evaluation, Manifest, Rate, Training
-
-if TYPE_CHECKING:
-    from huggingface_hub import EvalResult
+from deploy.evidence import Rate, Training
+from deploy.licences import licence_of, licence_text
+from deploy.release import ADAPTER, GGUF, MERGED, Release
+from deploy.scores import model_index
 
 # mayor_train.jsonl, and mayor.dpo.train.jsonl for preferences.
 ROW_FILE = re.compile(r"(?P<role>[a-z][a-z0-9_-]*)(?:_|\.(?:dpo|kto)\.)(?P<split>train|val|test)\.jsonl")
-BENCH = "lora-forge role scenarios"
+# What the Hub calls the relation to the base, and the library that loads it. A LoRA that was merged into its base is a
+# fine-tuned model there; `merge` is for several models made into one.
+RELATION = {ADAPTER: "adapter", MERGED: "finetune", "gguf-lora": "adapter"}
+LIBRARY = {ADAPTER: "peft", MERGED: "transformers"}
 
 
-@dataclass(frozen=True)
-class Licence:
-    """The licence of a base model: the Hub's identifier, or `other` with a name and a link."""
-
-    identifier: str
-    name: str | None = None
-    link: str | None = None
+def render_card(release: Release, repo: str, tag: str | None = None) -> str:
+    """README.md for `repo` (ORG/NAME), whose files will be under `tag`."""
+    return f"---\n{front_matter(release, repo)}\n---\n\n{body(release, repo, tag)}"
 
 
-# First match wins. Sizes differ in licence: Qwen2.5-3B and -72B are not Apache-2.0 (their model cards on the Hub).
-LICENCES = (
-    (
-        r"Qwen/Qwen2\.5-3B",
-        Licence("other", "qwen-research", "https://huggingface.co/Qwen/Qwen2.5-3B/blob/main/LICENSE"),
-    ),
-    (r"Qwen/Qwen2\.5-72B", Licence("other", "qwen", "https://huggingface.co/Qwen/Qwen2.5-72B/blob/main/LICENSE")),
-    (r"Qwen/Qwen2\.5-(0\.5B|1\.5B|7B|14B|32B)", Licence("apache-2.0")),
-    (r"meta-llama/(Meta-)?Llama-3\.1-", Licence("llama3.1")),
-)
-
-
-def render_card(
-    adapter: Adapter,
-    repo: str,
-    training: Training | None,
-    evaluations: Sequence[Evaluation] = (),
-    manifest: Manifest | None = None,
-) -> str:
-    """README.md for `repo` (ORG/NAME); `evaluations` hold the base's run, if any, before the adapter's."""
-    role = trained_role(training)
-    name = repo.split("/")[1]
-    front = front_matter(adapter, name, role, evaluations)
-    return f"---\n{front}\n---\n\n{body(adapter, name, role, training, evaluations, manifest)}"
-
-
-def front_matter(adapter: Adapter, name: str, role: str | None, evaluations: Sequence[Evaluation]) -> str:
+def front_matter(release: Release, repo: str) -> str:
     """The card's YAML. No `datasets`: only ids of the Hub belong there, and our data is not on it."""
     from huggingface_hub import ModelCardData
 
-    licence = licence_of(adapter.base_model)
-    results = model_index(evaluations)
+    licence = licence_of(release.base_model)
+    role = role_of(release)
+    results = model_index(release)
     data = ModelCardData(
-        base_model=adapter.base_model,
-        base_model_relation="adapter",
-        library_name="peft",
+        base_model=release.base_model,
+        base_model_relation=relation(release),
+        library_name=LIBRARY.get(release.kinds[0], "gguf"),
         license=licence.identifier if licence else None,
         license_name=licence.name if licence else None,
         license_link=licence.link if licence else None,
         pipeline_tag="text-generation",
         tags=["lora", "axolotl", "gastown", *([f"role:{role}"] if role else [])],
-        model_name=name if results else None,
+        model_name=repo.split("/")[1] if results else None,
         eval_results=results or None,
     )
     return str(data.to_yaml()).strip()
 
 
-def model_index(evaluations: Sequence[Evaluation]) -> list[EvalResult]:
-    """The adapter's rates (not the base's) as the Hub's model-index wants them, in percent."""
-    from huggingface_hub import EvalResult
-
-    return [
-        EvalResult(
-            task_type="text-generation",
-            dataset_type="role-bench",
-            dataset_name=BENCH,
-            dataset_config=role,
-            metric_type="accuracy",
-            metric_name=f"passed of {rate.scenarios:.0f} [95 % {100 * rate.low:.1f} to {100 * rate.high:.1f}]",
-            metric_value=round(100 * rate.passed, 1),
-        )
-        for run in evaluations
-        if not run.is_base
-        for role, rate in run.summary.items()
-    ]
+def relation(release: Release) -> str:
+    """The Hub's word for what these files are to their base."""
+    return RELATION.get(release.kinds[0], "quantized") if len(release.kinds) == 1 else "quantized"
 
 
-def body(
-    adapter: Adapter,
-    name: str,
-    role: str | None,
-    training: Training | None,
-    evaluations: Sequence[Evaluation],
-    manifest: Manifest | None,
-) -> str:
+def body(release: Release, repo: str, tag: str | None) -> str:
     """The card below its front matter."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, keep_trailing_newline=True
     )
-    environment.filters["rate"] = percent
+    environment.filters |= {"rate": percent, "points": points}
     return environment.get_template("card.md.j2").render(
-        name=name,
-        base=adapter.base_model,
-        role=role,
-        config={key: adapter.config.get(key, "unknown") for key in ("r", "lora_alpha", "lora_dropout")},
-        targets=target_modules(adapter),
-        evaluations=evaluations,
-        manifest=manifest,
-        licence_text=licence_text(adapter.base_model),
-        **(training_facts(training) if training else {"training": None}),
+        release=release,
+        repo=repo,
+        name=repo.split("/")[1],
+        tag=tag,
+        base=release.base_model,
+        role=role_of(release),
+        is_adapter=release.kinds == (ADAPTER,),
+        is_merged=release.kinds == (MERGED,),
+        lora_file=gguf_file(release, "gguf-lora"),
+        model_file=gguf_file(release, "gguf-q4_k_m") or gguf_file(release, "gguf-f16"),
+        agreement=agreement(release),
+        config={key: release.config.get(key, "unknown") for key in ("r", "lora_alpha", "lora_dropout")},
+        targets=target_modules(release.config),
+        evaluations=release.evaluations,
+        gate=release.version.evaluation if release.version and release.evaluations else None,
+        dataset=release.dataset,
+        licence_text=licence_text(release.base_model),
+        **(training_facts(release.training) if release.training else {"training": None}),
     )
 
 
@@ -151,35 +110,42 @@ def training_facts(training: Training) -> dict[str, Any]:
     }
 
 
-def trained_role(training: Training | None) -> str | None:
-    """The role whose rows were trained, None for all roles together or an unknown run."""
-    files = training.data if training else ()
+def role_of(release: Release) -> str | None:
+    """The role that the registry knows, or whose rows were trained; None for all roles together or an unknown run."""
+    if release.version:
+        return release.version.role
+    files = release.training.data if release.training else ()
     roles = {match["role"] for rows in files if (match := ROW_FILE.fullmatch(rows.name))}
     return roles.pop() if len(roles) == 1 and roles != {"gastown"} else None
 
 
-def target_modules(adapter: Adapter) -> str:
+def gguf_file(release: Release, kind: str) -> str | None:
+    """The name in the repository of one kind of GGUF."""
+    return next((name for name in release.files if name.endswith(f"-{GGUF[kind]}.gguf")), None)
+
+
+def agreement(release: Release) -> str | None:
+    """How alike the merged model and the adapter on its base answered, where the export measured it."""
+    report: Mapping[str, Any] = release.exports[MERGED].report if MERGED in release.exports else {}
+    if not {"argmax_agreement", "max_logit_difference", "tokens"} <= set(report):
+        return None
+    return (
+        f"over {report['tokens']:,} tokens the likeliest one is the same for {report['argmax_agreement']:.1%}, "
+        f"and logits differ by {report['max_logit_difference']:.2g} at most"
+    )
+
+
+def target_modules(config: Mapping[str, Any]) -> str:
     """The adapted layers, sorted, because PEFT writes them in random order."""
-    modules = adapter.config.get("target_modules")
+    modules = config.get("target_modules")
     return ", ".join(sorted(modules)) if isinstance(modules, list) else str(modules)
-
-
-def licence_of(base_model: str) -> Licence | None:
-    """The licence of a base that we know, else None."""
-    return next((licence for pattern, licence in LICENCES if re.match(pattern, base_model)), None)
-
-
-def licence_text(base_model: str) -> str:
-    """The sentence about the licence of the base."""
-    licence = licence_of(base_model)
-    link = f"[{base_model}](https://huggingface.co/{base_model})"
-    if licence is None:
-        return f"The licence of the base model {link} applies; this rig does not know it, so read it there."
-    name = licence.name or licence.identifier
-    terms = f"[{name}]({licence.link})" if licence.link else name
-    return f"The base model {link} is under {terms}, which applies to its use with this adapter."
 
 
 def percent(rate: Rate) -> str:
     """`60 % [31, 83]`."""
     return f"{100 * rate.passed:.0f} % [{100 * rate.low:.0f}, {100 * rate.high:.0f}]"
+
+
+def points(difference: Any) -> str:
+    """`+85.7 points [+41.7, +96.9]` of a difference in -1..1."""
+    return f"{100 * difference.value:+.1f} points [{100 * difference.low:+.1f}, {100 * difference.high:+.1f}]"

@@ -6,6 +6,7 @@ Each reader takes a path and returns a frozen value, or raises `Refusal` with th
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 from typing import Any, TypeVar
@@ -44,6 +45,13 @@ class Outcome(msgspec.Struct, frozen=True):
     early_stopped: bool = False
 
 
+class Dataset(msgspec.Struct, frozen=True):
+    """What a card may tell of the datasets: how many sessions they were made of, and whether those were invented."""
+
+    sample: bool = False
+    sessions: int | None = None
+
+
 class Training(msgspec.Struct, frozen=True):
     """run.json: the resolved Axolotl config as text, the counts of the rows, versions, and how it ended."""
 
@@ -51,6 +59,7 @@ class Training(msgspec.Struct, frozen=True):
     data: tuple[Rows, ...]
     outcome: Outcome
     versions: dict[str, str | None] = {}
+    manifest: Dataset | None = None
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -96,11 +105,9 @@ class DataFile(msgspec.Struct, frozen=True):
     sha256: str
 
 
-class Manifest(msgspec.Struct, frozen=True):
-    """What a card may tell of a dataset's manifest.json: how many sessions, and whether they were invented."""
+class Manifest(Dataset, frozen=True, kw_only=True):
+    """manifest.json of a dataset."""
 
-    sample: bool
-    sessions: int
     files: dict[str, DataFile]
 
 
@@ -146,8 +153,10 @@ def adapter_digest(folder: Path) -> str:
     """What eval.role_bench writes as facts.adapter.sha256: config and weights, each after its length in 8 bytes."""
     digest = hashlib.sha256()
     for name in (CONFIG, WEIGHTS):
-        part = (folder / name).read_bytes()
-        digest.update(len(part).to_bytes(8, "big") + part)
+        with (folder / name).open("rb") as stream:
+            digest.update(os.fstat(stream.fileno()).st_size.to_bytes(8, "big"))
+            while part := stream.read(1 << 20):
+                digest.update(part)
     return digest.hexdigest()
 
 

@@ -33,9 +33,11 @@ COMMON_NAMES = {"root", "user", "ubuntu", "debian", "admin", "runner", "docker",
 def publishable_json(text: str, base_model: str) -> str:
     """A JSON file's text with origins replaced by the base model's Hub id and machine settings removed.
 
-    Raises ValueError where the text is not JSON.
+    A text without any stays as it is, to the byte. Raises ValueError where it is not JSON.
     """
-    return json.dumps(_clean(json.loads(text), base_model), indent=2, ensure_ascii=False) + "\n"
+    value = json.loads(text)
+    cleaned = _clean(value, base_model)
+    return text if cleaned == value else json.dumps(cleaned, indent=2, ensure_ascii=False) + "\n"
 
 
 def _clean(value: Any, base_model: str) -> Any:
@@ -63,11 +65,11 @@ class Guard:
         self._names = tuple(_names())
         self._folders = tuple({str(path) for path in (Path.home(), Path.cwd()) if len(path.parts) > 2})
 
-    def fault(self, file: str, text: str) -> str | None:
+    def fault(self, text: str, vocabulary: bool = False) -> str | None:
         """The first private thing in the text, as `line 3: a local path`, or None. Never quotes a secret."""
         for public in self._public:
             text = text.replace(public, "id")
-        found = next(self._vocabulary_faults(text) if file in VOCABULARIES else self._faults(text), None)
+        found = next(self._vocabulary_faults(text) if vocabulary else self._faults(text), None)
         if found is None:
             return None
         position, what = found

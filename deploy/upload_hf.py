@@ -1,58 +1,63 @@
-"""Publishes an adapter folder to a private repository of the Hugging Face Hub, with a model card of our own.
+"""Publishes a version to a private repository of the Hugging Face Hub, with a model card of our own.
 
-`python -m deploy.upload_hf output/adapters/mayor --repo ORG/NAME --dry-run` shows what would go up; without
-`--dry-run` it goes up, with the token from HF_TOKEN or `hf auth login`. A second run without changes does nothing.
+`python -m deploy.upload_hf mayor@v3 --repo ORG/NAME --dry-run` shows what would go up; without `--dry-run` it goes up
+under the tag v3, with the token from HF_TOKEN or `hf auth login`. `--kind` chooses the format: the adapter, the merged
+model, or GGUF files. An adapter's folder that no registry knows can be published too. A second run does nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from deploy.adapter import HUB_ID, Adapter, Refusal, read_adapter
+from deploy.adapter import HUB_ID, Refusal
 from deploy.card import render_card
-from deploy.evidence import read_evaluations, read_manifest, read_training
-from deploy.staging import Staged
+from deploy.hub import find_token
+from deploy.licences import check_name, notices
+from deploy.release import ADAPTER, GGUF, KINDS, VERSION, Release, from_folder, from_registry
+from deploy.scores import result_files
+from deploy.staging import CARD, Staged
 
-EXIT_REFUSED = 2
+TAG = re.compile(r"[A-Za-z0-9][\w.-]{0,99}", re.ASCII)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command line: 0 when the Hub holds these files or the dry run was shown, else 2 with one sentence."""
+    """The command line: 0 when the Hub holds these files or the dry run was shown, else 1 with one sentence."""
     options = parser().parse_args(argv)
     quiet_client()
     try:
         publish(options)
     except Refusal as refusal:
         print(f"error: {refusal}", file=sys.stderr)
-        return EXIT_REFUSED
+        return 1
     return 0
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     result = argparse.ArgumentParser(prog="python -m deploy.upload_hf", description=(__doc__ or "").split("\n")[0])
-    result.add_argument("folder", type=Path, metavar="DIR", help="adapter folder, such as output/adapters/mayor")
-    result.add_argument("--repo", required=True, metavar="ORG/NAME", help="model repository on the Hub; made private")
-    result.add_argument(
-        "--base-model", metavar="HUB/ID", help="Hub id of the base, where it was trained on a local folder"
-    )
-    result.add_argument(
+    add = result.add_argument
+    add("what", metavar="ROLE@vN|DIR", help="a registered version such as mayor@v3, or an adapter's folder")
+    add("--repo", required=True, metavar="ORG/NAME", help="model repository on the Hub; made private")
+    add("--kind", action="append", choices=KINDS, help="format of the version; several of GGUF may share a repository")
+    add("--tag", metavar="NAME", help="name for this state of the repository (vN for a version, none for a folder)")
+    add("--base-model", metavar="HUB/ID", help="Hub id of the base, where it was trained on a local folder")
+    add("--root", type=Path, default=Path("output"), metavar="DIR", help="output tree with the registry (output)")
+    add(
         "--eval",
         type=Path,
         action="append",
         default=[],
         metavar="FILE",
-        help="result of eval.role_bench for the card; repeat it to show the base beside the adapter",
+        help="for a folder: result of eval.role_bench for the card; repeat it to show the base beside the adapter",
     )
-    result.add_argument(
-        "--manifest", type=Path, metavar="FILE", help="manifest.json of the training data, for the card"
-    )
-    result.add_argument("--dry-run", action="store_true", help="list what would go up, with sizes; needs no token")
+    add("--manifest", type=Path, metavar="FILE", help="for a folder: manifest.json of the training data, for the card")
+    add("--dry-run", action="store_true", help="list what would go up, with sizes; needs no token")
     return result
 
 
@@ -69,69 +74,84 @@ def publish(options: argparse.Namespace) -> None:
         raise Refusal(
             f"--repo {options.repo} is not a repository name. Write it as ORG/NAME, such as my-town/mayor-lora."
         )
-    adapter = read_adapter(options.folder, options.base_model)
+    if options.tag and not TAG.fullmatch(options.tag):
+        raise Refusal(f"--tag {options.tag} is not a name for a tag. Use letters, digits, dots and dashes.")
+    release = find_release(options)
+    check_name(options.repo, release.base_model)
+    tag = options.tag or (f"v{release.version.number}" if release.version else None)
     token = "" if options.dry_run else find_token()
-    training = read_training(options.folder / "run.json")
-    card = render_card(
-        adapter,
-        options.repo,
-        training,
-        read_evaluations(options.eval, options.folder),
-        read_manifest(options.manifest, training) if options.manifest else None,
-    )
     with tempfile.TemporaryDirectory(prefix="upload-") as folder:
-        staged = stage_checked(adapter, card, options.repo, Path(folder), token)
+        staged = stage_checked(release, options.repo, tag, Path(folder), token)
         if options.dry_run:
-            show(staged, adapter, options.repo)
+            show(staged, release, options.repo, tag)
         else:
-            send(staged, options.repo, token)
+            send(staged, release, options.repo, tag, token)
 
 
-def find_token() -> str:
-    """The token of HF_TOKEN or of the hub's own login."""
-    from huggingface_hub import get_token
+def find_release(options: argparse.Namespace) -> Release:
+    """What is to be published: a version where the name is one, else the folder. Raises `Refusal`."""
+    kinds = list(dict.fromkeys(options.kind or [ADAPTER]))
+    match = VERSION.fullmatch(options.what)
+    if match is None or Path(options.what).is_dir():
+        if kinds != [ADAPTER]:
+            raise Refusal(
+                f"only a registered version has other formats, and {options.what} is none. "
+                "Register it (python -m deploy.registry register DIR) and name it: mayor@v3."
+            )
+        return from_folder(Path(options.what), options.base_model, options.eval, options.manifest)
+    if options.eval or options.manifest:
+        raise Refusal("--eval and --manifest are for folders: the registry has those of a version. Leave them out.")
+    if len(kinds) > 1 and not set(kinds) <= set(GGUF):
+        raise Refusal(f"{' and '.join(kinds)} do not share a repository, only kinds of GGUF do. Push one at a time.")
+    from deploy.registry import Registry
 
-    token = get_token()
-    if not token:
-        raise Refusal("there is no token for the Hub. Set HF_TOKEN, or run: hf auth login.")
-    return token
+    with Registry.open(options.root) as registry:
+        return from_registry(registry, match["role"], int(match["number"]), kinds, options.repo, options.base_model)
 
 
-def stage_checked(adapter: Adapter, card: str, repo: str, folder: Path, token: str) -> tuple[Staged, ...]:
+def stage_checked(release: Release, repo: str, tag: str | None, folder: Path, token: str) -> tuple[Staged, ...]:
     """The files as they will be published, scanned for everything private, our tokens included."""
     from deploy.privacy import Guard
     from deploy.staging import stage
 
-    guard = Guard((token, os.environ.get("HF_TOKEN", "")), (repo, adapter.base_model))
-    return stage(adapter, card, folder, guard)
+    guard = Guard((token, os.environ.get("HF_TOKEN", "")), (repo, release.base_model))
+    written = {
+        CARD: render_card(release, repo, tag),
+        **notices(release.base_model),
+        **result_files(release, repo),
+    }
+    return stage(release.files, written, release.base_model, folder, guard)
 
 
-def show(staged: Sequence[Staged], adapter: Adapter, repo: str) -> None:
+def show(staged: Sequence[Staged], release: Release, repo: str, tag: str | None) -> None:
     """Prints the files of a dry run as a table."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("file", "bytes", "sha256", "", title=f"would go to {repo} (private)", title_justify="left")
+    title = f"would go to {repo} (private{f', tag {tag}' if tag else ''})"
+    table = Table("file", "bytes", "sha256", "", title=title, title_justify="left")
     for file in staged:
         table.add_row(file.name, f"{file.size:,}", file.sha256[:12], "rewritten" if file.changed else "")
     table.columns[1].justify = "right"
     console = Console()
     console.print(table)
-    if adapter.left_out:
-        console.print(f"stays here: {', '.join(adapter.left_out)}", highlight=False)
+    if release.left_out:
+        console.print(f"stays here: {', '.join(release.left_out)}", highlight=False)
     print(f"dry run: {len(staged)} files, {sum(file.size for file in staged):,} bytes, nothing was sent")
 
 
-def send(staged: Sequence[Staged], repo: str, token: str) -> None:
+def send(staged: Sequence[Staged], release: Release, repo: str, tag: str | None, token: str) -> None:
     """Pushes and prints what is there now."""
     from deploy.hub import push
 
-    done = push(staged, repo, token, f"Adapter {staged[0].sha256[:12]}: {len(staged)} files")
+    what = release.name if release.kinds == (ADAPTER,) else f"{release.name} as {', '.join(release.kinds)}"
+    done = push(staged, repo, token, f"{what}: {len(staged)} files", tag)
+    where = f"commit {done.commit[:12]}{f', tag {tag}' if tag else ''}"
     if not done.changed:
-        print(f"{done.url} already holds exactly these {len(staged)} files (commit {done.commit[:12]})")
+        print(f"{done.url} already holds exactly these {len(staged)} files ({where})")
         return
     size = sum(file.size for file in staged)
-    print(f"pushed {len(staged)} files ({size:,} bytes) to the private {done.url}, commit {done.commit[:12]}")
+    print(f"pushed {len(staged)} files ({size:,} bytes) to the private {done.url}, {where}")
 
 
 if __name__ == "__main__":

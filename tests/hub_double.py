@@ -1,7 +1,8 @@
 """A Hub on 127.0.0.1 for tests: the calls of huggingface_hub that create, check, fill and read a model repository.
 
 It keeps the rules that matter here: no anonymous reads of private repositories, large files by LFS with their digest
-checked, cards whose base_model or datasets are not ids refused, unchanged files recognised by their object id."""
+checked, cards whose base_model or datasets are not ids refused, unchanged files recognised by their object id, every
+commit kept, tags that are never moved, a commit on another one's parent refused. `held` stops uploads in the middle."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ import hashlib
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,19 +22,44 @@ import yaml
 
 ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 REPOSITORY = r"(?P<repo>[\w.-]+/[\w.-]+)"
+FIRST = hashlib.sha1(b"first").hexdigest()
 
 
 @dataclass
 class Repository:
+    """`files` are those of the newest commit; `history` has those of each one."""
+
     private: bool
     files: dict[str, bytes] = field(default_factory=dict)
-    commits: list[str] = field(default_factory=lambda: [hashlib.sha1(b"first").hexdigest()])
+    commits: list[str] = field(default_factory=lambda: [FIRST])
+    history: dict[str, dict[str, bytes]] = field(default_factory=lambda: {FIRST: {}})
+    tags: dict[str, str] = field(default_factory=dict)
+
+    def commit(self, files: dict[str, bytes], parts: bytes = b"") -> str:
+        """A new commit with these files, whoever made it."""
+        self.files = dict(files)
+        names = json.dumps(sorted(files)).encode()
+        self.commits.append(hashlib.sha1(names + parts + self.commits[-1].encode()).hexdigest())
+        self.history[self.commits[-1]] = dict(files)
+        return self.commits[-1]
+
+    def commit_of(self, revision: str) -> str:
+        """A branch, a tag or a commit as commit; KeyError where there is none."""
+        known = {"main": self.commits[-1], **self.tags, **dict.fromkeys(self.history)}
+        return known[revision] or revision
 
 
 @dataclass
 class HubDouble:
-    """State of the server: tokens (with the organizations each may write to), repositories, LFS objects, requests."""
+    """State of the server: tokens (with the organizations each may write to), repositories, LFS objects, requests.
 
+    While `held` is set, the upload of an object with one of these digests is read half and then waits; `reached` tells.
+    `broken` uploads end with a closed connection instead, as many as that number says.
+    """
+
+    held: set[str] = field(default_factory=set)
+    reached: threading.Event = field(default_factory=threading.Event)
+    broken: int = 0
     tokens: dict[str, set[str]] = field(default_factory=dict)
     repositories: dict[str, Repository] = field(default_factory=dict)
     objects: dict[str, bytes] = field(default_factory=dict)
@@ -70,7 +97,11 @@ class HubHandler(BaseHTTPRequestHandler):
     def handle_any(self) -> None:
         path = self.path.split("?")[0]
         self.hub.requests.append(f"{self.command} {path}")
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        length = int(self.headers.get("Content-Length") or 0)
+        if self.command == "PUT" and self.stopped(path, length):
+            self.close_connection = True
+            return None
+        body = self.rfile.read(length)
         for method, pattern, name in ROUTES:
             match = re.fullmatch(pattern, path)
             if match and self.command in method.split():
@@ -78,6 +109,17 @@ class HubHandler(BaseHTTPRequestHandler):
         return self.send(404, {"error": "no such page"})
 
     do_GET = do_HEAD = do_POST = do_PUT = handle_any
+
+    def stopped(self, path: str, length: int) -> bool:
+        """Whether this upload ends in the middle, by the server's doing or because the client went away."""
+        if path.rsplit("/", 1)[1] not in self.hub.held and not self.hub.broken:
+            return False
+        self.rfile.read(length // 2)
+        self.hub.broken = max(0, self.hub.broken - 1)
+        self.hub.reached.set()
+        while path.rsplit("/", 1)[1] in self.hub.held:
+            time.sleep(0.01)
+        return True
 
     def answer(self, name: str, body: bytes, parts: dict[str, str]) -> None:
         try:
@@ -135,8 +177,29 @@ class HubHandler(BaseHTTPRequestHandler):
 
     def answer_info(self, body: bytes, repo: str, revision: str | None = None) -> None:
         found = self.readable(repo)
-        siblings = [{"rfilename": name} for name in sorted(found.files)]
-        self.send(200, {"id": repo, "sha": found.commits[-1], "private": found.private, "siblings": siblings})
+        commit = self.commit(found, revision or "main")
+        siblings = [{"rfilename": name} for name in sorted(found.history[commit])]
+        self.send(200, {"id": repo, "sha": commit, "private": found.private, "siblings": siblings})
+
+    def commit(self, repository: Repository, revision: str) -> str:
+        try:
+            return repository.commit_of(revision)
+        except KeyError:
+            raise HubError(404, "Invalid rev id", "RevisionNotFound") from None
+
+    def answer_refs(self, body: bytes, repo: str) -> None:
+        found = self.readable(repo)
+        main = {"name": "main", "ref": "refs/heads/main", "targetCommit": found.commits[-1]}
+        tags = [{"name": n, "ref": f"refs/tags/{n}", "targetCommit": found.tags[n]} for n in found.tags]
+        self.send(200, {"branches": [main], "converts": [], "tags": tags})
+
+    def answer_tag(self, body: bytes, repo: str, revision: str) -> None:
+        found = self.writable(repo)
+        tag = json.loads(body)["tag"]
+        if tag in found.tags:
+            raise HubError(409, "Tag reference exists already")
+        found.tags[tag] = self.commit(found, revision)
+        self.send(200, {})
 
     def answer_validate(self, body: bytes) -> None:
         self.send(*validated(json.loads(body)["content"]))
@@ -147,7 +210,7 @@ class HubHandler(BaseHTTPRequestHandler):
         self.send(200, {"files": [self.upload_mode(item["path"], files) for item in json.loads(body)["files"]]})
 
     def upload_mode(self, path: str, files: dict[str, bytes]) -> dict[str, Any]:
-        large = path.endswith((".safetensors", ".model"))
+        large = path.endswith((".safetensors", ".model", ".gguf"))
         mode: dict[str, Any] = {"path": path, "uploadMode": "lfs" if large else "regular", "shouldIgnore": False}
         if path in files:
             mode["oid"] = hashlib.sha256(files[path]).hexdigest() if large else git_oid(files[path])
@@ -183,25 +246,29 @@ class HubHandler(BaseHTTPRequestHandler):
 
     def answer_commit(self, body: bytes, repo: str) -> None:
         found = self.writable(repo)
-        for line in body.splitlines():
-            item = json.loads(line)
-            self.apply(found, item["key"], item["value"])
-        found.commits.append(hashlib.sha1(body + found.commits[-1].encode()).hexdigest())
-        url = f"{self.hub.endpoint}/{repo}/commit/{found.commits[-1]}"
-        self.send(200, {"success": True, "commitOid": found.commits[-1], "commitUrl": url, "hookOutput": ""})
+        lines = [json.loads(line) for line in body.splitlines()]
+        if lines[0]["value"].get("parentCommit", found.commits[-1]) != found.commits[-1]:
+            raise HubError(412, "A commit has happened since. Please refresh and try again.")
+        files = dict(found.files)
+        for item in lines:
+            self.apply(files, item["key"], item["value"])
+        commit = found.commit(files, body)
+        url = f"{self.hub.endpoint}/{repo}/commit/{commit}"
+        self.send(200, {"success": True, "commitOid": commit, "commitUrl": url, "hookOutput": ""})
 
-    def apply(self, repository: Repository, key: str, value: dict[str, Any]) -> None:
+    def apply(self, files: dict[str, bytes], key: str, value: dict[str, Any]) -> None:
         match key:
             case "file":
-                repository.files[value["path"]] = base64.b64decode(value["content"])
+                files[value["path"]] = base64.b64decode(value["content"])
             case "lfsFile":
-                repository.files[value["path"]] = self.hub.objects[value["oid"]]
+                files[value["path"]] = self.hub.objects[value["oid"]]
             case "deletedFile":
-                del repository.files[value["path"]]
+                del files[value["path"]]
 
     # --- downloads -----------------------------------------------------------------------------------------------
     def answer_tree(self, body: bytes, repo: str, revision: str) -> None:
-        files = self.readable(repo).files
+        repository = self.readable(repo)
+        files = repository.history[self.commit(repository, revision)]
         found = [
             {"type": "file", "path": name, "oid": git_oid(files[name]), "size": len(files[name])} for name in files
         ]
@@ -209,16 +276,19 @@ class HubHandler(BaseHTTPRequestHandler):
 
     def answer_resolve(self, body: bytes, repo: str, revision: str, path: str) -> None:
         found = self.readable(repo)
-        if path not in found.files:
+        commit = self.commit(found, revision)
+        files = found.history[commit]
+        if path not in files:
             raise HubError(404, "Entry not found", "EntryNotFound")
-        headers = {"ETag": f'"{git_oid(found.files[path])}"', "X-Repo-Commit": found.commits[-1]}
-        self.send(200, found.files[path], headers)
+        self.send(200, files[path], {"ETag": f'"{git_oid(files[path])}"', "X-Repo-Commit": commit})
 
 
 ROUTES = (
     ("POST", "/api/repos/create", "answer_create"),
     ("POST", "/api/validate-yaml", "answer_validate"),
     ("GET", f"/api/models/{REPOSITORY}(?:/revision/(?P<revision>[^/]+))?", "answer_info"),
+    ("GET", f"/api/models/{REPOSITORY}/refs", "answer_refs"),
+    ("POST", f"/api/models/{REPOSITORY}/tag/(?P<revision>[^/]+)", "answer_tag"),
     ("POST", f"/api/models/{REPOSITORY}/preupload/main", "answer_preupload"),
     ("POST", f"/api/models/{REPOSITORY}/commit/main", "answer_commit"),
     ("POST", rf"/{REPOSITORY}\.git/info/lfs/objects/batch", "answer_batch"),

@@ -167,7 +167,7 @@ def front_matter(card: bytes) -> dict[str, Any]:
 
 
 def refused(done: subprocess.CompletedProcess[str]) -> str:
-    assert done.returncode == 2 and done.stdout == ""
+    assert done.returncode == 1 and done.stdout == ""
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1, done.stderr
     return done.stderr
 
@@ -180,6 +180,7 @@ def test_a_push_makes_a_private_repository_with_the_allowed_files_and_nothing_el
     assert hub.repositories["my-town/mayor-lora"].private
     assert sorted(files) == [
         "README.md",
+        "SHA256SUMS",
         "adapter_config.json",
         "adapter_model.safetensors",
         "chat_template.jinja",
@@ -212,11 +213,12 @@ def test_a_second_push_changes_nothing_and_a_retrained_adapter_replaces_the_firs
     pushed(hub, adapter)
     commits = list(hub.repositories["my-town/mayor-lora"].commits)
     again = upload(hub, adapter, *BASE)
-    assert again.returncode == 0 and "already holds exactly these 6 files" in again.stdout
+    assert again.returncode == 0 and "already holds exactly these 7 files" in again.stdout
     assert hub.repositories["my-town/mayor-lora"].commits == commits
     (adapter / "adapter_model.safetensors").write_bytes(safetensors(seed=2))
     (adapter / "tokenizer_config.json").unlink()
-    hub.repositories["my-town/mayor-lora"].files["notes.md"] = b"added on the Hub"
+    repository = hub.repositories["my-town/mayor-lora"]
+    repository.commit({**repository.files, "notes.md": b"added on the Hub"})
     files = pushed(hub, adapter)
     assert files["adapter_model.safetensors"] == safetensors(seed=2)
     assert "tokenizer_config.json" not in files and "notes.md" in files
@@ -293,7 +295,8 @@ def test_the_base_must_be_an_id_of_the_hub_and_the_one_that_was_trained_on(here:
     assert "is not a Hub id" in refused(here(adapter, "--base-model", "./tiny"))
     write_json(adapter / "adapter_config.json", adapter_config("meta-llama/Llama-3.1-8B-Instruct"))
     assert "was trained on meta-llama/Llama-3.1-8B-Instruct" in refused(here(adapter, *BASE))
-    assert here(adapter, "--dry-run").returncode == 0
+    assert "--repo my-town/Llama-mayor-lora" in refused(here(adapter, "--dry-run"))
+    assert here(adapter, "--dry-run", repo="my-town/Llama-mayor-lora").returncode == 0
 
 
 @pytest.mark.parametrize(
