@@ -43,8 +43,8 @@ def role_names() -> tuple[str, ...]:
 
 
 def override_names() -> tuple[str, ...]:
-    """The overrides that ship with the recipes: every file beside base.yml but the pipeline's data.yml."""
-    return tuple(sorted(file.stem for file in CONFIGS.glob("*.yml") if file.stem not in ("base", "data")))
+    """The overrides that ship with the recipes: every file beside base.yml but data.yml and serve.yml, which are none."""
+    return tuple(sorted(file.stem for file in CONFIGS.glob("*.yml") if file.stem not in ("base", "data", "serve")))
 
 
 def combine(role: str, overrides: Iterable[str] = (), output: Output | None = None, run: str = "") -> Config:
