@@ -18,7 +18,7 @@ from deploy.adapter import WEIGHTS, Refusal
 from deploy.engine import find_converters
 
 # llama.cpp's numbers in general.file_type (enum llama_ftype).
-FILE_TYPES: Final = {"F32": 0, "F16": 1, "Q4_K_M": 15}
+FILE_TYPES: Final = {"F16": 1, "Q4_K_M": 15}
 # llama.cpp's names of architectures, where they are not those of transformers.
 ARCHITECTURES: Final = {"mistral": "llama"}
 SIZES: Final = {
@@ -158,7 +158,6 @@ def faults_of_adapter(contents: Contents, config: Mapping[str, Any], adapter: Pa
         "adapter.type": "lora",
         "adapter.lora.alpha": alpha,
         "general.architecture": architecture,
-        "general.file_type": FILE_TYPES["F32"],
     }
     wrong = [
         f"{key} is {contents.fields.get(key)}, not {value}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -74,14 +76,12 @@ def run_converter(words: list[str]) -> None:
 
     The pre-tokenizer is used only where the converter itself does not know the vocabulary.
     """
-    import runpy
-
     named, script, *_ = words
     folder = Path(script).parent
     sys.path[:0] = [str(folder / "gguf-py"), str(folder)]
-    from conversion.base import TextModel
+    model_class = importlib.import_module("conversion.base").TextModel
 
-    known = TextModel.get_vocab_base_pre
+    known = model_class.get_vocab_base_pre
 
     def pre_tokenizer(model: object, tokenizer: object) -> str:
         try:
@@ -91,6 +91,6 @@ def run_converter(words: list[str]) -> None:
                 raise
             return named
 
-    TextModel.get_vocab_base_pre = pre_tokenizer
+    model_class.get_vocab_base_pre = pre_tokenizer
     sys.argv = words[1:]
     runpy.run_path(script, run_name="__main__")
