@@ -17,14 +17,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import yaml
 
 from deploy.adapter import TOKENIZER, Refusal
 from deploy.exports import Kind, base_folder, export_path, present, recipe_of, unfinished
 from deploy.registry import Export, Registry, Version
-from deploy.source_model import FIXED, PROMPTS, Source, load, read_chats, refuse_without_training_libraries
+from deploy.source_model import FIXED, PROMPTS, load, read_chats, refuse_without_training_libraries
 
 # What the merge reads of a recipe; the rest is about training, and may name cards and files that are not here.
 MERGED_KEYS: Final = (
@@ -54,6 +54,12 @@ class Difference:
     max_logit_difference: float
     argmax_agreement: float
     precision: str
+
+
+class Predicts(Protocol):
+    """A model in whatever format, for `difference_of`."""
+
+    def logits(self, tokens: Sequence[int]) -> Any: ...
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -161,7 +167,7 @@ def compare(base: Path, adapter: Path, merged: Path, chats: Sequence[Any]) -> Di
     return difference_of(load(merged), texts, wanted, precision)
 
 
-def difference_of(model: Source, texts: Sequence[Sequence[int]], wanted: Sequence[Any], precision: str) -> Difference:
+def difference_of(model: Predicts, texts: Sequence[Sequence[int]], wanted: Sequence[Any], precision: str) -> Difference:
     """What a model's logits are beside the wanted ones."""
     largest, equal = 0.0, 0
     for tokens, expected in zip(texts, wanted, strict=True):
