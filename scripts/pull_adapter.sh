@@ -12,7 +12,8 @@ Usage: scripts/pull_adapter.sh [--dry-run] HOST RUN
 
 Copies output/adapters/RUN from RIG_REMOTE_DIR on HOST to output/adapters/RUN here; RUN is the role's name, or one such
 as mayor-dpo, which run_train.sh says at its end. SHA-256 sums made there are checked here before the folder replaces an
-earlier one; an interrupted copy goes on where it stopped.
+earlier one; an interrupted copy goes on where it stopped. Versions of the registry (v1, v2, ...) stay where they are:
+those here are kept, those there are not fetched.
 
 HELP
   settings_help
@@ -48,7 +49,7 @@ check_state() {
 
 # shellcheck disable=SC2016 # a script for the remote shell
 readonly sums='cd "output/adapters/$1" && [[ -f adapter_model.safetensors ]] || exit 3
-find . -type f ! -path "*/.rsync-partial/*" -print0 | sort -z | xargs -0 sha256sum'
+find . -type f ! -path "*/.rsync-partial/*" ! -path "./v[1-9]*/*" -print0 | sort -z | xargs -0 sha256sum'
 fetch_sums() { in_rig "$host" "$sums" "$run" </dev/null >"$WORK/SHA256SUMS" 2>"$WORK/sums.err"; }
 
 read_sums() {
@@ -60,22 +61,36 @@ read_sums() {
 
 # holds FOLDER: whether FOLDER has exactly the files of the list, byte for byte.
 holds() {
-  [[ -d $1 && $(find "$1" -type f | wc -l) == $(wc -l <"$WORK/SHA256SUMS") ]] || return 1
+  [[ -d $1 && $(cd "$1" && find . -type f ! -path './v[1-9]*/*' | wc -l) == $(wc -l <"$WORK/SHA256SUMS") ]] || return 1
   (cd "$1" && sha256sum --check --quiet --strict -) <"$WORK/SHA256SUMS" >"$WORK/check" 2>&1
 }
 
 fetch() {
   mkdir -p "$incoming"
-  copy "$host" --no-links --delete "$host:$RIG_REMOTE_DIR/$target/" "$incoming/"
+  copy "$host" --no-links --delete --exclude='/v[1-9]*/' "$host:$RIG_REMOTE_DIR/$target/" "$incoming/"
   holds "$incoming" || fail "what arrived differs from what is on $host ($(head -n 1 "$WORK/check")). Did it change meanwhile? Run this again."
 }
 
-# Two renames; should the second one fail, the earlier adapter comes back.
+# Nobody else (configs/runs/placing.py, deploy/registry) changes the adapters meanwhile; macOS has no flock.
+lock_adapters() {
+  exec {lock}<output/adapters
+  ! command -v flock >/dev/null || flock "$lock"
+}
+
+# The one before goes away where the new one is in place, and back where it is not.
+settle() {
+  [[ -d $target || ! -d $old ]] || mv "$old" "$target"
+  rm -rf "$old"
+}
+
+# Two renames. The versions are linked into the new folder before, so that nothing is lost whenever this is killed.
 put_in_place() {
-  rm -rf "$old"
+  lock_adapters
+  settle
+  [[ ! -d $target ]] || rsync --archive --link-dest="$PWD/$target" --include='/v[1-9]*/***' --exclude='*' "$target/" "$incoming/"
   [[ ! -d $target ]] || mv "$target" "$old"
-  mv "$incoming" "$target" || { [[ ! -d $old ]] || mv "$old" "$target" && fail "cannot write $target."; }
-  rm -rf "$old"
+  mv "$incoming" "$target" || { settle && fail "cannot write $target."; }
+  settle
 }
 
 open_work
@@ -87,6 +102,8 @@ fi
 reach "$host"
 check_state
 read_sums
+mkdir -p output/adapters
+(lock_adapters && settle)
 if holds "$target"; then
   echo "$target is already the adapter of $host ($(wc -l <"$WORK/SHA256SUMS") files, all equal)"
   exit 0

@@ -88,3 +88,26 @@ def test_a_missing_folder_and_an_unknown_start_are_one_sentence_each(
     (folder / START_FILE).unlink()
     assert main([str(folder), "--adapter", str(tmp_path / "adapter")]) == 1
     assert "nobody knows what was trained" in capsys.readouterr().err
+
+
+def test_the_versions_of_the_registry_stay_when_a_new_adapter_takes_the_place(tmp_path: Path) -> None:
+    adapter = tmp_path / "adapters" / "mayor"
+    kept = adapter / "v1" / "adapter_model.safetensors"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"released")
+    (adapter / "vocab.json").write_text("old", encoding="utf-8")
+    number = kept.stat().st_ino
+    assert main([str(checkpoints(tmp_path, state())), "--adapter", str(adapter)]) == 0
+    assert kept.read_bytes() == b"released" and kept.stat().st_ino == number
+    assert not (adapter / "vocab.json").exists()
+    assert [path.name for path in adapter.parent.iterdir()] == ["mayor"]
+
+
+def test_an_adapter_that_a_killed_command_moved_aside_comes_back_before_the_next_replaces_it(tmp_path: Path) -> None:
+    aside = tmp_path / "adapters" / ".old-mayor" / "v1"
+    aside.mkdir(parents=True)
+    (aside / "version.json").write_text("{}", encoding="utf-8")
+    adapter = tmp_path / "adapters" / "mayor"
+    assert main([str(checkpoints(tmp_path, state())), "--adapter", str(adapter)]) == 0
+    assert (adapter / "v1" / "version.json").is_file() and (adapter / "adapter_model.safetensors").is_file()
+    assert [path.name for path in adapter.parent.iterdir()] == ["mayor"]

@@ -2,8 +2,8 @@
 output/adapters/mayor`.
 
 On success the adapter's files go to the adapter folder in one move, with run.json: the recipe, the hashes
-of the rows, versions, machine, steps and losses. Otherwise it names the reason, exits 1 and leaves the adapter
-folder alone.
+of the rows, versions, machine, steps and losses; versions of the registry in that folder stay. Otherwise it names the
+reason, exits 1 and leaves the adapter folder alone.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from typing import Any, Final
 import yaml
 
 from configs.runs.outcome import Failure, Outcome, judge
+from configs.runs.placing import put_in_place
 from configs.runs.record import RUN_FILE, read_start, run_record, write_record
 
 REQUIRED: Final = ("adapter_config.json", "adapter_model.safetensors")
@@ -73,7 +74,6 @@ def check(checkpoints: Path, adapter: Path) -> Outcome | Failure:
 def publish(checkpoints: Path, adapter: Path, record: Mapping[str, Any]) -> None:
     """Copy the adapter's files beside the target and swap the folders."""
     unfinished = adapter.with_name(f".{adapter.name}.{os.getpid()}")
-    replaced = adapter.with_name(f".{adapter.name}.{os.getpid()}.old")
     unfinished.mkdir(parents=True)
     try:
         for name in (*REQUIRED, *TOKENIZER):
@@ -82,12 +82,9 @@ def publish(checkpoints: Path, adapter: Path, record: Mapping[str, Any]) -> None
                 # Safetensors come out readable by their owner alone, which breaks shared machines and containers.
                 (unfinished / name).chmod(0o644)
         write_record(unfinished / RUN_FILE, record)
-        if adapter.exists():
-            adapter.rename(replaced)
-        unfinished.rename(adapter)
+        put_in_place(unfinished, adapter)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-        shutil.rmtree(replaced, ignore_errors=True)
 
 
 if __name__ == "__main__":

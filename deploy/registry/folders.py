@@ -116,6 +116,13 @@ def numbers(role_folder: Path) -> dict[int, Path]:
     return {int(match[1]): path for path in sorted(found) if (match := FOLDER.fullmatch(path.name))}
 
 
+def all_versions(adapters: Path) -> Iterator[Path]:
+    """The version folders of all roles; an adapter that is being put in place is none."""
+    for role_folder in sorted(adapters.glob("*/")):
+        if ROLE.fullmatch(role_folder.name):
+            yield from numbers(role_folder).values()
+
+
 def put_back(replaced: Path) -> None:
     """What a killed command left in `.old-<run>` goes back to its place, or away where the new one is there."""
     place = replaced.with_name(replaced.name.removeprefix(REPLACED))

@@ -28,10 +28,9 @@ def _left_over(database: sqlite3.Connection, adapters: Path) -> Iterator[Path]:
     """Adapters that were being replaced, and whole version folders that are in no row."""
     known = {(row["role"], row["number"]) for row in database.execute("SELECT role, number FROM versions")}
     yield from sorted(adapters.glob(f"{folders.REPLACED}*/"))
-    for role_folder in sorted(adapters.glob("*/")):
-        for number, folder in folders.numbers(role_folder).items():
-            if (role_folder.name, number) not in known and (folder / folders.VERSION_FILE).is_file():
-                yield folder
+    for folder in folders.all_versions(adapters):
+        if (folder.parent.name, int(folder.name[1:])) not in known and (folder / folders.VERSION_FILE).is_file():
+            yield folder
 
 
 def _adopt(database: sqlite3.Connection, folder: Path) -> None:
@@ -64,7 +63,6 @@ def contradictions(database: sqlite3.Connection, root: Path) -> Iterator[str]:
         elif read_about(version.folder) is None:
             yield f"{version.folder / folders.VERSION_FILE} does not describe its folder. Restore it from a copy."
     known = {version.folder for version in records.versions(database, root)}
-    for role_folder in sorted(adapters.glob("*/")):
-        for folder in folders.numbers(role_folder).values():
-            if adapters / role_folder.name / folder.name not in known:
-                yield f"{folder} is a version that nobody registered, and not whole. Delete it."
+    for folder in folders.all_versions(adapters):
+        if folder not in known:
+            yield f"{folder} is a version that nobody registered, and not whole. Delete it."

@@ -147,7 +147,7 @@ class Registry:
         """Makes a version live. Raises `Refusal` with every reason against it, which `force` overrules and records."""
         if force and not why.strip():
             raise Refusal("a gate is overruled for a reason, which is recorded. Say it: --why TEXT.")
-        with transaction(self._database):
+        with folders.locked(self.adapters), transaction(self._database):
             version = self.version(role, number)
             if reasons := self.reasons_against(role, number):
                 if not force:
@@ -160,7 +160,7 @@ class Registry:
 
         Whatever else speaks against that version is recorded and does not hold it up: this is for emergencies.
         """
-        with transaction(self._database):
+        with folders.locked(self.adapters), transaction(self._database):
             number = history.previous(self._database, role)
             reasons = self.reasons_against(role, number)
             folders.check_adapter(self.version(role, number).folder)
@@ -214,4 +214,5 @@ class Registry:
 
     def check(self) -> tuple[str, ...]:
         """Contradictions between database and folders; one sentence each."""
-        return tuple(recovery.contradictions(self._database, self.root))
+        with folders.locked(self.adapters):
+            return tuple(recovery.contradictions(self._database, self.root))
