@@ -1,6 +1,6 @@
-"""Serves every promoted adapter at one OpenAI-compatible address: `python -m deploy.serve --config configs/serve.yml`.
+"""Serves every promoted adapter at one OpenAI-compatible address.
 
-It ends at SIGTERM or Ctrl-C, after the answers that are under way.
+`python -m deploy.serve --config configs/serve.yml` ends at SIGTERM or Ctrl-C, after the answers that are under way.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Keys of the gateway: `python -m deploy.serve.keys new --name ci --roles mayor --file F` makes one, prints it this once,
-and keeps only its hash; `list` and `revoke` look after the file. A gateway that runs sees every change at once.
+"""Makes, lists and revokes keys of the gateway; one that runs sees every change at once.
+
+`python -m deploy.serve.keys new --name ci --roles mayor --file F` prints a new key this once and keeps only its hash.
 
 A key a line: the key itself or `sha256:HEX`, then what it may do: `name=ci roles=mayor,crew admin rate=60/m streams=4`.
 """
@@ -34,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    result = argparse.ArgumentParser(prog="python -m deploy.serve.keys", description="Makes, lists and revokes keys.")
+    result = argparse.ArgumentParser(prog="python -m deploy.serve.keys", description=(__doc__ or "").split("\n")[0])
     actions = result.add_subparsers(required=True, metavar="ACTION")
     new = actions.add_parser("new", help="make a key, print it once, keep its hash")
     new.add_argument("--name", required=True, help="who uses it; shown in metrics and captures")
