@@ -33,10 +33,10 @@ PINNED: Final = Sdist("llama-cpp-python", "0.3.36", "832db0699007f1be95a7e41ef12
 IMAGE: Final = "ghcr.io/ggml-org/llama.cpp:server"
 
 
-def cache_folder(sdist: Sdist = PINNED) -> Path:
+def cache_folder() -> Path:
     """Where `make engine` puts this very engine: $XDG_CACHE_HOME/lora-forge/engine/<start of the hash>."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "lora-forge" / "engine" / sdist.sha256[:12]
+    return Path(home) / "lora-forge" / "engine" / PINNED.sha256[:12]
 
 
 def find_server() -> Path | None:

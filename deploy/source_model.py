@@ -57,9 +57,10 @@ class Source:
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
         self.model, self.tokenizer = model, tokenizer
-        # Some repetition penalties of generation_config.json would hide what the weights say; it is not used.
-        ends = model.generation_config.eos_token_id if model.generation_config else None
-        self.ends = set(ends if isinstance(ends, list) else [ends, tokenizer.eos_token_id])
+        # Nothing else of generation_config.json is used: its repetition penalty would hide what the weights say.
+        named = model.generation_config.eos_token_id if model.generation_config else None
+        ends = named if isinstance(named, list) else [named, tokenizer.eos_token_id]
+        self.ends = frozenset(end for end in ends if end is not None)
 
     @property
     def precision(self) -> str:
