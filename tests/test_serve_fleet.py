@@ -218,6 +218,41 @@ def test_a_new_version_takes_over_while_the_old_one_finishes_its_answers(town: T
     assert engine.log == [*(f"load mayor@v{number}" for number in (1, 2, 3)), "unload mayor@v1"]
 
 
+@pytest.mark.parametrize("end_first", [True, False])
+def test_a_version_that_is_wanted_again_while_it_drains_stays(town: Town, end_first: bool) -> None:
+    engine = Pretended()
+
+    async def work(fleet: EngineFleet) -> None:
+        with fleet.lease("mayor"):
+            await reload(fleet, 2)
+            await reload(fleet, 3)
+            again = asyncio.create_task(reload(fleet, 1))
+            await asyncio.sleep(0)
+            if not end_first:
+                await again
+        assert (await again).version == 1
+        await settled(fleet, engine)
+        await asyncio.sleep(0.02)
+        assert engine.loaded == {"mayor@v1", "mayor@v3"} and mayor(fleet).loaded == (1, 3)
+
+    with_fleet(town, engine, work)
+    assert "unload mayor@v1" not in engine.log
+
+
+def test_a_version_that_is_wanted_again_while_it_leaves_is_loaded_again(town: Town) -> None:
+    engine = Pretended()
+
+    async def work(fleet: EngineFleet) -> None:
+        await reload(fleet, 2)
+        await reload(fleet, 3)
+        await asyncio.sleep(0.0005)
+        await reload(fleet, 1)
+        await settled(fleet, engine)
+        assert engine.loaded == {"mayor@v1", "mayor@v3"} and mayor(fleet).loaded == (1, 3)
+
+    with_fleet(town, engine, work)
+
+
 def test_a_rollback_loads_nothing_and_makes_the_next_one_ready(town: Town) -> None:
     engine = Pretended()
 
@@ -228,8 +263,9 @@ def test_a_rollback_loads_nothing_and_makes_the_next_one_ready(town: Town) -> No
         engine.log.clear()
         assert (await fleet.rollback("mayor", "test", "worse than before")).version == 2
         assert engine.log == []
-        while mayor(fleet).loaded != (1, 2):
-            await asyncio.sleep(0.001)
+        async with asyncio.timeout(10):
+            while mayor(fleet).loaded != (1, 2):
+                await asyncio.sleep(0.001)
         assert (await fleet.rollback("mayor", "test")).version == 1
         with pytest.raises(Refusal):
             await fleet.rollback("mayor", "test")

@@ -61,24 +61,23 @@ class EngineFleet:
         self._swap = Swap(backend, self._leases, self._ask, self._moved, self._spawn)
         self._at_once = asyncio.Semaphore(loads_at_once)
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._registry: Registry | None = None
 
     async def start(self) -> None:
         """Starts the engine and loads every role; one that cannot be loaded says so in its state. Raises `Refusal`."""
-        registry = Registry.open(self._root)
-        try:
-            await self._backend.start()
-        except BaseException:
-            registry.close()
-            raise
-        changes = registry.change_count()
+        self._registry = Registry.open(self._root)
+        await self._backend.start()
+        changes = self._registry.change_count()
         await self._settle(everything=True)
-        self._spawn(self._follow(registry, changes))
+        self._spawn(self._follow(self._registry, changes))
 
     async def stop(self) -> None:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._backend.stop()
+        if self._registry is not None:
+            self._registry.close()
 
     def state(self) -> tuple[RoleState, ...]:
         return tuple(
@@ -138,15 +137,14 @@ class EngineFleet:
     async def _follow(self, registry: Registry, changes: int) -> None:
         """Once a second: what others changed in the registry, and what the engine lost."""
         tried = time.monotonic()
-        with registry:
-            while True:
-                await asyncio.sleep(EVERY)
-                with contextlib.suppress(*CANNOT):
-                    await self._backend.check()
-                again = time.monotonic() - tried > TRY_AGAIN
-                if (now := registry.change_count()) != changes or again:
-                    changes, tried = now, time.monotonic()
-                    await self._settle(everything=again)
+        while True:
+            await asyncio.sleep(EVERY)
+            with contextlib.suppress(*CANNOT):
+                await self._backend.check()
+            again = time.monotonic() - tried > TRY_AGAIN
+            if (now := registry.change_count()) != changes or again:
+                changes, tried = now, time.monotonic() if again else tried
+                await self._settle(everything=again)
 
     async def _settle(self, everything: bool) -> None:
         """Brings all roles to what the registry says; those that agree with it only where `everything` is asked for."""
