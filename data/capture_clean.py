@@ -177,7 +177,7 @@ def _pair(
         messages=messages,
         tools=_rebuilt(tools, marks),
         answer=told,
-        ending="complete" if (answer.ended if exchange.streamed else exchange.ending == "complete") else "interrupted",
+        ending="complete" if exchange.ending == "complete" and answer.ended else "interrupted",
         finish=answer.finish.value,
         usage=answer.usage,
         seconds=round(exchange.seconds, 4),

@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 import yaml
 
-SourceKind = Literal["sessions", "observers", "beads", "qna"]
+SourceKind = Literal["sessions", "observers", "beads", "qna", "pairs"]
 ToolFormat = Literal["xml", "native"]
 
 
@@ -28,12 +28,17 @@ class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SourceConfig(Struct, frozen=True):
-    """Where conversations come from. `{sessions}` in the path is the folder given by --sessions."""
+    """Where conversations come from. `{sessions}` in the path is the folder given by --sessions.
+
+    Of pairs, `own_answers` says whether answers of our own adapters are learned, and `own_limit` how many at most.
+    """
 
     kind: SourceKind
     path: str
     optional: bool = False
     role: str = ""
+    own_answers: Literal["leave", "train"] = "leave"
+    own_limit: int | None = None
 
 
 class RoleConfig(Struct, frozen=True):
@@ -350,6 +355,10 @@ def _contradictions(config: DataConfig) -> Iterator[str]:
     for index, source in enumerate(config.sources):
         if source.role and source.role not in config.roles:
             yield f"sources[{index}].role: {source.role} is not one of the roles ({', '.join(config.roles)})."
+        if source.kind != "pairs" and (source.own_answers != "leave" or source.own_limit is not None):
+            yield f"sources[{index}]: own_answers and own_limit are for pairs. Remove them from {source.kind}."
+        if source.own_limit is not None and (source.own_limit < 1 or source.own_answers == "leave"):
+            yield f"sources[{index}].own_limit: at least 1, beside own_answers: train. To learn none, leave both out."
 
 
 def _contradictory_shares(config: DataConfig) -> Iterator[str]:

@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from data.config import ConfigError, DataConfig, RoleConfig, SourceKind
-from data.extract import beads, glance, observers, qna, sessions
+from data.extract import beads, glance, observers, pairs, qna, sessions
 from data.extract.unit import Unit
 from data.finish import finish
 from data.finished import Done, Extracted, Preferred, drop_lines, pack
@@ -51,6 +51,7 @@ SOURCES: dict[SourceKind, tuple[Finder, Reader]] = {
     "observers": (observers.units, observers.read),
     "beads": (beads.units, beads.read),
     "qna": (qna.units, qna.read),
+    "pairs": (pairs.units, pairs.read),
 }
 
 

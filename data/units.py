@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from data.cache import Cache
 from data.config import DataConfig, SourceConfig
-from data.extract import observers, sessions
+from data.extract import observers, pairs, sessions
 from data.extract.glance import Glance, Look, Memory, look_at_all
 from data.extract.library import NOTHING, Archived
 from data.extract.unit import SourceError, Unit
@@ -92,7 +92,9 @@ def find_units(
     problems = []
     for source in config.sources:
         try:
-            units.extend(replace(unit, forgotten=forgotten) for unit in _units_of(source, folder, look, archived))
+            units.extend(
+                replace(unit, forgotten=forgotten) for unit in _units_of(source, config, folder, look, archived)
+            )
         except SourceError as error:
             problems.append(str(error))
     if problems:
@@ -109,7 +111,7 @@ def _path_of(source: SourceConfig, folder: Path) -> Path:
     return Path(source.path.replace("{sessions}", str(folder))).expanduser()
 
 
-def _units_of(source: SourceConfig, folder: Path, look: Look, archived: Archived) -> list[Unit]:
+def _units_of(source: SourceConfig, config: DataConfig, folder: Path, look: Look, archived: Archived) -> list[Unit]:
     path = _path_of(source, folder)
     if source.optional and not path.exists():
         return []
@@ -118,5 +120,7 @@ def _units_of(source: SourceConfig, folder: Path, look: Look, archived: Archived
         return list(sessions.units(path, source.role, look, also))
     if source.kind == "observers":
         return list(observers.units(path, source.role, also))
+    if source.kind == "pairs":
+        return list(pairs.units(path, source.role, source, config.roles.values()))
     find, _ = SOURCES[source.kind]
     return list(find(path, source.role))

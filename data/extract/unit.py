@@ -23,7 +23,8 @@ class Unit(msgspec.Struct, frozen=True):
 
     A file that is being written is read as far as it went when the units were found: `sizes` in bytes, where known.
     `beside` are files that reading these may open as well, such as outputs that were stored apart. What stands in
-    `forgotten` sessions is set aside.
+    `forgotten` sessions is set aside. Of pairs, `own_limit` is how many answers of our own adapters are learned (None:
+    all), and `prompts` are the hashes of the roles' own.
     """
 
     kind: SourceKind
@@ -34,6 +35,8 @@ class Unit(msgspec.Struct, frozen=True):
     beside: tuple[str, ...] = ()
     sizes: tuple[int, ...] = ()
     forgotten: frozenset[str] = frozenset()
+    own_limit: int | None = 0
+    prompts: frozenset[str] = frozenset()
 
 
 def sized(kind: SourceKind, name: str, files: tuple[Path, ...], role: str = "", beside: Iterable[Path] = ()) -> Unit:
