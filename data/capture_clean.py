@@ -102,7 +102,8 @@ class Cleaner:
             messages = messages_of(exchange.request.get("messages"))
         except NotChat:
             return Fate.NOT_CHAT if exchange.ending == "complete" and exchange.status < 400 else Fate.NO_ANSWER
-        if exchange.ending == "failed" or exchange.status >= 400 or answer.empty:
+        seen = writable(answer.text).strip() or answer.calls
+        if exchange.ending == "failed" or exchange.status >= 400 or not seen:
             return Fate.NO_ANSWER
         tools = exchange.request.get("tools") or []
         chat = numbered([*messages, ChatMessage("assistant", answer.text, answer.calls)])
