@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.adapter import PUBLISHABLE, Refusal
+from deploy.adapter import Refusal
 from deploy.evidence import adapter_digest
 from deploy.registry import Registry, history, records
 from deploy.registry.database import FILE, migrate, statements

@@ -9,6 +9,7 @@ from deploy.registry.folders import faults, file_sha256
 from deploy.registry.forgotten import forgotten_in
 from deploy.registry.lineage import ALL_ROLES
 from deploy.registry.values import Version
+from deploy.registry.words import counted
 
 
 def reasons_against(version: Version, sessions: Iterable[str], transcripts: Iterable[str], root: Path) -> Iterator[str]:
@@ -23,7 +24,8 @@ def reasons_against(version: Version, sessions: Iterable[str], transcripts: Iter
     )
     if gone := sorted(forgotten_in(root, sessions, transcripts)):
         yield (
-            f"{name} learned from {len(gone)} forgotten sessions ({', '.join(gone[:3])}{' ...' if gone[3:] else ''}). "
+            f"{name} learned from {counted(len(gone), 'forgotten session')} "
+            f"({', '.join(gone[:3])}{' ...' if gone[3:] else ''}). "
             "Build the datasets again without them, and train it again."
         )
 

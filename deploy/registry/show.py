@@ -15,6 +15,7 @@ from rich.tree import Tree
 from deploy.registry.forgotten import forgotten_in
 from deploy.registry.training import read_run
 from deploy.registry.values import Export, Promotion, Rate, RoleVersions, Version
+from deploy.registry.words import counted
 
 MANY = 20  # sessions of a tree; --json has all
 
@@ -71,7 +72,7 @@ def points(rate: Rate) -> str:
 def promoted(done: Promotion) -> str:
     """What is live now."""
     before = "" if done.before is None else f", before it v{done.before}"
-    against = f", against {len(done.overruled)} reasons" if done.forced else ""
+    against = f", against {counted(len(done.overruled), 'reason')}" if done.forced else ""
     return f"{done.role}@v{done.number} is live{before}{against}"
 
 
@@ -153,7 +154,7 @@ def version_tree(version: Version, sessions: Mapping[str, int], root: Path) -> N
     manifest = training.add(f"manifest {known[:12]}" if known else "no manifest is recorded")
     gone = forgotten_in(root, sessions, ())
     for name in sorted(sessions, key=lambda name: (name not in gone, name))[:MANY]:
-        manifest.add(f"{name}  {sessions[name]} rows{'  FORGOTTEN' if name in gone else ''}")
+        manifest.add(f"{name}  {counted(sessions[name], 'row')}{'  FORGOTTEN' if name in gone else ''}")
     if len(sessions) > MANY:
         manifest.add(f"and {len(sessions) - MANY} more sessions (--json has all)")
     for note in version.notes:
@@ -173,4 +174,7 @@ def session_tree(session: str, versions: Sequence[Version], roles: Sequence[Role
 
 
 def _print_tree(tree: Tree) -> None:
-    Console(soft_wrap=True, highlight=False, markup=False).print(tree)
+    """As wide as its paths are: the tree would break them in the middle."""
+    with (console := Console(highlight=False, markup=False, width=1000)).capture() as drawn:
+        console.print(tree)
+    print("\n".join(line.rstrip() for line in drawn.get().splitlines()))
