@@ -49,8 +49,8 @@ class Chat:
                 body = await read_body(receive, self._config.limits.body_bytes, self._config.timeouts.body)
                 relay = Relay(chat_request(body), send, self._engine, names, self._config.capture.enabled)
                 await self._answer(relay, caller, receive)
-                if relay.stalled:
-                    hang_up(scope)
+                if relay.stalled and not relay.gone:
+                    await hang_up(scope)
         except ApiError as error:
             self._metrics.refused(error.status)
             await send_error(send, error, names)

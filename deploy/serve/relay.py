@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -55,7 +54,7 @@ class Relay:
         self.gone = False
         """the client hung up"""
         self.stalled = False
-        """the client does not read"""
+        """the client does not read, or did not when the time was over"""
         self._request, self._send, self._engine, self._headers = request, send, engine, headers
         self._streamed = request.get("stream") is True
         self._answer = Answered(keep)
@@ -92,7 +91,9 @@ class Relay:
             if not self._started:
                 await self._begin("text/event-stream; charset=utf-8")
             self._answer.add(part)
+            self.stalled = True
             await self._send({"type": "http.response.body", "body": part, "more_body": True})
+            self.stalled = False
             presence.moved()
         if DONE not in self._answer.bytes():
             raise ApiError(502, "The engine broke off.", "engine_error")
@@ -121,12 +122,9 @@ class Relay:
     async def fail(self, error: ApiError) -> None:
         """Tells the client: as the answer, or as the last event of a stream that has begun."""
         if not self._started:
-            return await send_error(self._send, error, self._headers)
-        try:
-            async with asyncio.timeout(1):
-                await self._send({"type": "http.response.body", "body": b"\n\ndata: " + error.body() + b"\n\n"})
-        except TimeoutError:
-            self.stalled = True
+            await send_error(self._send, error, self._headers)
+        elif not self.stalled:
+            await self._send({"type": "http.response.body", "body": b"\n\ndata: " + error.body() + b"\n\n"})
 
     def exchange(self, key: str, failure: ApiError | None) -> Exchange:
         """What took place."""
