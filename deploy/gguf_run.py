@@ -124,10 +124,11 @@ def _argmaxes(client: Any, answer: Answer) -> list[int]:
     """The likeliest token at each position of the source's answer."""
     found = []
     for at in range(len(answer.tokens)):
-        request = {"prompt": [*answer.prompt, *answer.tokens[:at]], "n_predict": 1, "temperature": 0, "n_probs": 1}
-        reply = client.post("/completion", json=request)
+        asked = {"prompt": [*answer.prompt, *answer.tokens[:at]], "n_predict": 1, "temperature": 0}
+        reply = client.post("/completion", json={**asked, "return_tokens": True})
         reply.raise_for_status()
-        found.append(int(reply.json()["completion_probabilities"][0]["id"]))
+        # More than one comes where the first is only the beginning of a character.
+        found.append(int(reply.json()["tokens"][0]))
     return found
 
 
