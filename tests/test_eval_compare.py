@@ -278,3 +278,31 @@ def test_printable_text_keeps_words_lines_and_signs_and_says_what_it_cut() -> No
     assert printable(plain) == plain
     assert printable("x" * 30, 10) == "x" * 10 + "\n[… 20 more characters stand in the results file]"
     assert one_line("a\n  b\tc") == "a b c" and len(one_line("word " * 500, 100)) == 100
+
+
+@pytest.mark.parametrize(("before", "after", "code"), CODES.values(), ids=CODES)
+def test_programs_get_the_outcome_and_the_rates_with_their_intervals(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], before: Any, after: Any, code: int
+) -> None:
+    base, adapter = make_pair(before, after, roles=("mayor", "crew"))
+    paths = [str(save(base, tmp_path / "base.json")), str(save(adapter, tmp_path / "adapter.json"))]
+    assert compare([*paths, "--json", str(tmp_path / "deep" / "told.json"), "--margin", "0.04"]) == code
+    told = msgspec.json.decode((tmp_path / "deep" / "told.json").read_bytes())
+    decision = decide(compare_runs(base, adapter), 0.04)
+    assert (told["outcome"], told["code"], told["margin"]) == (decision.outcome.words, code, 0.04)
+    assert told["reasons"] == list(decision.reasons) and told["needed"] == decision.needed
+    assert [one["role"] for one in told["rows"]] == ["mayor", "crew", "all"]
+    for mine, shown_row in zip(told["rows"], compare_runs(base, adapter).rows, strict=True):
+        for name, rate in (
+            ("base", shown_row.base.rate),
+            ("adapter", shown_row.adapter.rate),
+            ("difference", shown_row.difference),
+        ):
+            assert mine[name] == {
+                "value": rate.value,
+                "low": rate.low,
+                "high": rate.high,
+                "scenarios": rate.units,
+                "families": rate.clusters,
+            }
+    assert "JSON: " in capsys.readouterr().out

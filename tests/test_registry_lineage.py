@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -39,9 +40,8 @@ def holding(town: Town, session: str) -> list[str]:
 def test_a_version_knows_the_sessions_of_its_training_and_validation_rows(town: Town) -> None:
     assert town.registered("mayor").notes == ()
     assert sessions(town) == dict.fromkeys(SESSIONS["mayor"], 1)
-    assert [holding(town, session) for session in (*SESSIONS["mayor"], SESSIONS["crew"][0])] == [["mayor@v1"]] * 3 + [
-        []
-    ]
+    assert [holding(town, session) for session in SESSIONS["mayor"]] == [["mayor@v1"]] * 3
+    assert holding(town, SESSIONS["crew"][0]) == []
 
 
 def test_an_adapter_of_all_roles_learned_from_all_sessions(town: Town) -> None:
@@ -68,14 +68,8 @@ def with_preferences(town: Town, session: str) -> None:
     told = json.loads(town.manifest.read_text())
     for name in ("choices.jsonl", "mayor.dpo.train.jsonl"):
         content = (folder / name).read_bytes()
-        told["files"][name] = {"sha256": forget_hash(content), "rows": 1, "bytes": len(content)}
+        told["files"][name] = {"sha256": sha256(content).hexdigest(), "rows": 1, "bytes": len(content)}
     write_json(town.manifest, told)
-
-
-def forget_hash(content: bytes) -> str:
-    from hashlib import sha256
-
-    return sha256(content).hexdigest()
 
 
 def test_what_went_on_from_another_adapter_learned_from_its_sessions_too(town: Town) -> None:
@@ -132,7 +126,7 @@ def test_without_its_dataset_it_is_registered_with_a_note_and_refused_until_it_i
     happened(town)  # type: ignore[operator]
     with Registry.open(town.root) as registry:
         assert "its sessions are not known" in registry.register(adapter).notes[0]
-        with pytest.raises(Refusal, match="sessions are not known. Register it again with the --manifest"):
+        with pytest.raises(Refusal, match="sessions are not known"):
             registry.promote("mayor", 1, by="test")
         assert registry.register(adapter).number == 1
         for manifest in (elsewhere, elsewhere / "manifest.json"):

@@ -174,6 +174,57 @@ def test_a_retrained_adapter_of_the_same_size_replaces_the_old_one(synced: Rig) 
 
 
 @pytest.mark.slow
+def test_registered_versions_stay_at_home_and_are_not_fetched(town: Rig) -> None:
+    mine, theirs = (side / "output/adapters/mayor" for side in (town.checkout, town.remote))
+    assert town.run("sync_data.sh", "pod").returncode == 0
+    for folder, text in ((theirs, "new"), (theirs / "v1", "their v1"), (mine, "old"), (mine / "v1", "my v1")):
+        folder.mkdir(parents=True)
+        (folder / "adapter_model.safetensors").write_text(text, encoding="utf-8")
+    (mine / "v12").mkdir()
+    (mine / "v12" / "run.json").write_text("{}", encoding="utf-8")
+    kept = (mine / "v1" / "adapter_model.safetensors").stat().st_ino
+    pulled = town.run("pull_adapter.sh", "pod", "mayor")
+    assert pulled.returncode == 0 and "(1 files" in pulled.stdout, pulled.stderr
+    assert {str(path.relative_to(mine)): path.read_text() for path in mine.rglob("*") if path.is_file()} == {
+        "adapter_model.safetensors": "new",
+        "v1/adapter_model.safetensors": "my v1",
+        "v12/run.json": "{}",
+    }
+    assert (mine / "v1" / "adapter_model.safetensors").stat().st_ino == kept
+    assert "all equal" in town.run("pull_adapter.sh", "pod", "mayor").stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("renames", [1, 2])
+def test_a_fetch_that_is_killed_after_a_rename_loses_nothing(town: Rig, tmp_path: Path, renames: int) -> None:
+    mine, theirs = (side / "output/adapters/mayor" for side in (town.checkout, town.remote))
+    assert town.run("sync_data.sh", "pod").returncode == 0
+    for folder, text in ((theirs, "new"), (mine, "old"), (mine / "v1", "released")):
+        folder.mkdir(parents=True)
+        (folder / "adapter_model.safetensors").write_text(text, encoding="utf-8")
+    deadly = tmp_path / "bin" / "mv"
+    deadly.parent.mkdir()
+    deadly.write_text(
+        f"""#!/usr/bin/env bash
+{shutil.which("mv")} "$@"
+echo >>{tmp_path}/renamed
+(($(wc -l <{tmp_path}/renamed) < {renames})) || kill -9 "$PPID"
+""",
+        encoding="utf-8",
+    )
+    deadly.chmod(0o755)
+    killed = town.run("pull_adapter.sh", "pod", "mayor", settings={"PATH": f"{deadly.parent}:{os.environ['PATH']}"})
+    assert killed.returncode == -signal.SIGKILL
+    adapters = mine.parent
+    places = [adapters / name / "v1/adapter_model.safetensors" for name in ("mayor", ".old-mayor")]
+    assert "released" in [place.read_text() for place in places if place.is_file()]
+    assert town.run("pull_adapter.sh", "pod", "mayor").returncode == 0
+    assert (mine / "adapter_model.safetensors").read_text() == "new"
+    assert (mine / "v1" / "adapter_model.safetensors").read_text() == "released"
+    assert [path.name for path in adapters.iterdir()] == ["mayor"]
+
+
+@pytest.mark.slow
 def test_files_that_git_does_not_track_stay_at_home_and_are_mentioned(town: Rig) -> None:
     (town.checkout / "notes.txt").write_text("mine", encoding="utf-8")
     done = town.run("sync_data.sh", "pod")
