@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine
@@ -17,7 +19,7 @@ from hypothesis import strategies as st
 
 from deploy.adapter import Refusal
 from deploy.registry import Registry
-from deploy.serve import engine_config
+from deploy.serve import engine_config, engine_process
 from deploy.serve.backend import Artefact, EngineError, why_not
 from deploy.serve.engine_process import DEATHS_ALLOWED, EngineProcess, environment
 from deploy.serve.fleet import EngineFleet
@@ -168,7 +170,7 @@ def test_a_rank_that_vllm_does_not_have_is_rounded_up(town: Town, tmp_path: Path
 class Script:
     """An engine process that runs a Python program with the port as its argument."""
 
-    def __init__(self, folder: Path, program: str, start_seconds: float = 10) -> None:
+    def __init__(self, folder: Path, program: str, start_seconds: float = 60) -> None:
         self.log = folder / "engine.log"
         self.process = EngineProcess(
             lambda port: [sys.executable, "-c", program, str(port)], {"LLAMA_API_KEY": "k-1"}, self.log, start_seconds,
@@ -198,17 +200,14 @@ def alive(process: int) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("program", "said"),
+    ("program", "seconds", "said"),
     [
-        (
-            "import sys; print('no such device'); sys.exit(3)",
-            "The engine ended at once, with code 3: read the end of {}.",
-        ),
-        ("import time; time.sleep(60)", "The engine did not start within 0.5 s: read the end of {}."),
+        ("import sys; sys.exit(3)", 60, "The engine ended at once, with code 3: read the end of {}."),
+        ("import time; time.sleep(60)", 0.5, "The engine did not start within 0.5 s: read the end of {}."),
     ],
 )
-def test_an_engine_that_does_not_start_is_one_sentence(tmp_path: Path, program: str, said: str) -> None:
-    script = Script(tmp_path, program, start_seconds=0.5)
+def test_an_engine_that_does_not_start_is_one_sentence(tmp_path: Path, program: str, seconds: float, said: str) -> None:
+    script = Script(tmp_path, program, seconds)
     with pytest.raises(EngineError) as fault:
         asyncio.run(script.process.start())
     assert str(fault.value) == said.format(script.log)
@@ -256,6 +255,23 @@ def test_an_engine_that_dies_again_and_again_is_left_alone(tmp_path: Path) -> No
     )
     children = [int(line) for line in script.log.read_text().splitlines() if line.isdecimal()]
     assert len(children) == DEATHS_ALLOWED and not any(map(alive, children))
+
+
+def test_an_engine_that_hangs_is_killed_and_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_process, "HEALTH_EVERY", 0.05)
+    script = Script(tmp_path, HEALTHY)
+
+    async def work() -> None:
+        process, url = script.process._process, script.process.url
+        assert process is not None
+        process.send_signal(signal.SIGSTOP)
+        while True:
+            with contextlib.suppress(Unavailable):
+                if script.process.url != url:
+                    return
+            await asyncio.sleep(0.02)
+
+    started(script.process, work)
 
 
 GATEWAY = """
@@ -360,10 +376,12 @@ def test_an_export_that_is_not_there_is_refused_with_the_command(town: Town, tmp
     router = LlamaRouter(engine_config.LlamaServer(), tmp_path / "llama-server", tmp_path)
     with Registry.open(town.root) as registry:
         version = registry.version("mayor", 1)
-        with pytest.raises(Refusal, match=r"mayor@v1 has no gguf-q4_k_m export.*python -m deploy.gguf mayor 1"):
+        with pytest.raises(
+            Refusal, match=r"mayor@v1 has no gguf-q4_k_m export.*python -m deploy.gguf mayor 1 --kind gguf-q4_k_m"
+        ):
             router.artefact(version, {})
         gone = registry.add_export("mayor", 1, "gguf-q4_k_m", town.manifest, None, {})
-    for path, said in ((tmp_path / "gone.gguf", "is gone"), (tmp_path / "a;b.gguf", "cannot hold")):
+    for path, said in ((tmp_path / "gone.gguf", "no longer the file"), (tmp_path / "a;b.gguf", "Rename the folder")):
         if ";" in path.name:
             path.touch()
         with pytest.raises(Refusal, match=said):

@@ -18,6 +18,7 @@ from deploy.registry import Export, Registry, Version
 from deploy.serve import fleet as fleet_module
 from deploy.serve.backend import Address, Artefact, EngineError
 from deploy.serve.fleet import EngineFleet
+from deploy.serve.leases import Leases
 from deploy.serve.types import Change, Lease, RoleState, Unavailable, UnknownModel
 from tests.registry_town import Town, make_town
 
@@ -34,6 +35,7 @@ class Pretended:
     cut: list[str] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
     up: bool = True
+    unload_seconds: float = 0.001
 
     async def start(self) -> None: ...
     async def stop(self) -> None: ...
@@ -54,7 +56,7 @@ class Pretended:
 
     async def unload(self, name: str) -> None:
         self.cut += [name] if self.used(name) else []
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(self.unload_seconds)
         self.cut += [name] if self.used(name) else []
         self.loaded.discard(name)
         self.log.append(f"unload {name}")
@@ -90,7 +92,6 @@ def copy_of(town: Town, root: Path) -> Town:
 def with_fleet(town: Town, engine: Pretended, work: Callable[[EngineFleet], Awaitable[None]]) -> None:
     async def run() -> None:
         fleet = EngineFleet(engine, town.root, "gastown")
-        engine.used = lambda name: uses(fleet, name)
         await fleet.start()
         try:
             await work(fleet)
@@ -98,11 +99,6 @@ def with_fleet(town: Town, engine: Pretended, work: Callable[[EngineFleet], Awai
             await fleet.stop()
 
     asyncio.run(asyncio.wait_for(run(), 60))
-
-
-def uses(fleet: EngineFleet, name: str) -> bool:
-    role, _, number = name.partition("@v")
-    return any(state.in_flight.get(int(number), 0) > 0 for state in fleet.state() if state.role == role)
 
 
 def mayor(fleet: EngineFleet) -> RoleState:
@@ -127,8 +123,9 @@ def in_registry(town: Town) -> tuple[int | None, int | None]:
 
 async def settled(fleet: EngineFleet, engine: Pretended) -> None:
     """Returns when nobody unloads or loads any longer."""
-    while not engine.loaded <= {f"mayor@v{number}" for number in (mayor(fleet).live, mayor(fleet).previous) if number}:
-        await asyncio.sleep(0.002)
+    async with asyncio.timeout(10):
+        while not engine.loaded <= {f"mayor@v{n}" for n in (mayor(fleet).live, mayor(fleet).previous) if n}:
+            await asyncio.sleep(0.002)
 
 
 STEPS = st.one_of(
@@ -150,6 +147,7 @@ def test_in_any_order_answers_stay_whole_and_the_registry_is_followed(
 
     async def work(fleet: EngineFleet) -> None:
         held: list[tuple[ExitStack, Lease]] = []
+        engine.used = lambda name: any(lease.model == name for _, lease in held)
         running = [
             asyncio.create_task(step(fleet, town, held, *each)) for each in steps if await paced(fleet, engine, each)
         ]
@@ -198,6 +196,30 @@ async def step(
         pass
 
 
+@given(st.lists(st.booleans(), min_size=1, max_size=8))
+def test_a_version_is_drained_when_the_last_of_its_answers_is_complete(begins: list[bool]) -> None:
+    async def work() -> None:
+        leases, held = Leases(), [ExitStack()]
+        held[0].enter_context(leases.held("mayor", 1))
+        drained = asyncio.create_task(leases.drained("mayor", 1))
+        for begin in begins:
+            if begin:
+                held.append(ExitStack())
+                held[-1].enter_context(leases.held("mayor", 1))
+            elif held:
+                held.pop().close()
+            if not held:
+                break
+            await asyncio.sleep(0)
+            assert not drained.done() and leases.of("mayor") == {1: len(held)}
+        for stack in held:
+            stack.close()
+        await asyncio.wait_for(drained, 10)
+        assert leases.of("mayor") == {}
+
+    asyncio.run(work())
+
+
 def test_a_new_version_takes_over_while_the_old_one_finishes_its_answers(town: Town) -> None:
     engine = Pretended()
 
@@ -240,12 +262,12 @@ def test_a_version_that_is_wanted_again_while_it_drains_stays(town: Town, end_fi
 
 
 def test_a_version_that_is_wanted_again_while_it_leaves_is_loaded_again(town: Town) -> None:
-    engine = Pretended()
+    engine = Pretended(unload_seconds=0.1)
 
     async def work(fleet: EngineFleet) -> None:
         await reload(fleet, 2)
         await reload(fleet, 3)
-        await asyncio.sleep(0.0005)
+        await asyncio.sleep(0.01)
         await reload(fleet, 1)
         await settled(fleet, engine)
         assert engine.loaded == {"mayor@v1", "mayor@v3"} and mayor(fleet).loaded == (1, 3)

@@ -1,4 +1,4 @@
-"""The process of an engine: started, watched, started again where it dies, and stopped with all its children.
+"""The process of an engine: started, watched, started again where it dies or hangs, and stopped with its children.
 
 What it prints goes to a log that is cut at every start of the gateway. A process that dies again and again stays
 dead, and says so.
@@ -24,11 +24,15 @@ from deploy.serve import leash
 from deploy.serve.backend import EngineError
 from deploy.serve.types import Unavailable
 
+DIED: Final = "it died and starts again"
 DEATHS_ALLOWED: Final = 5
 WITHIN: Final = 60.0  # seconds
 # How long an engine may take to end before it is killed; its children have 10 s of their own.
 PATIENCE: Final = 12.0  # seconds
 LOG_LIMIT: Final = 20_000_000  # bytes; one older log is kept
+# How often a running engine is asked for /health, and how often in a row it may say nothing before it is killed.
+HEALTH_EVERY: Final = 5.0  # seconds
+SILENCES: Final = 6
 # What an engine may know of our environment: where things are and how to compute, no key and no option of its own.
 PASSED_ON: Final = re.compile(
     r"PATH|HOME|USER|LANG|TZ|TMPDIR|PYTHONPATH|VIRTUAL_ENV|(LC|LD|DYLD|XDG|OMP|MKL|CUDA|NVIDIA|NCCL|HIP|ROCR|GGML|VLLM|SSL)_.*"
@@ -75,8 +79,11 @@ class EngineProcess:
     @property
     def url(self) -> str:
         """Where it answers now. Raises `Unavailable` while it starts again, or for good where it has been given up."""
-        if self._problem:
-            raise Unavailable(f"The engine does not answer: {self._problem}.")
+        problem = self._problem
+        if not problem and (self._process is None or self._process.returncode is not None):
+            problem = DIED
+        if problem:
+            raise Unavailable(f"The engine does not answer: {problem}.")
         return self._url
 
     async def start(self) -> None:
@@ -120,20 +127,14 @@ class EngineProcess:
         await self._restored(self._url)
 
     async def _healthy(self, process: asyncio.subprocess.Process) -> None:
-        """Returns when /health answers 200. Raises `EngineError` where the process ends first or takes too long."""
-        import httpx
-
+        """Returns when /health answers. Raises `EngineError` where the process ends first or takes too long."""
         until = time.monotonic() + self._start_seconds
-        async with httpx.AsyncClient(trust_env=False, verify=False) as client:
-            while time.monotonic() < until:
-                if process.returncode is not None:
-                    raise EngineError(
-                        f"The engine ended at once, with code {process.returncode}: {self._last_words()}."
-                    )
-                with contextlib.suppress(httpx.HTTPError):
-                    if (await client.get(f"{self._url}/health", timeout=2)).status_code == 200:
-                        return
-                await asyncio.sleep(0.02)
+        while time.monotonic() < until:
+            if process.returncode is not None:
+                raise EngineError(f"The engine ended at once, with code {process.returncode}: {self._last_words()}.")
+            if await answers(f"{self._url}/health", 2):
+                return
+            await asyncio.sleep(0.02)
         raise EngineError(f"The engine did not start within {self._start_seconds:g} s: {self._last_words()}.")
 
     def _last_words(self) -> str:
@@ -144,7 +145,7 @@ class EngineProcess:
         """Starts the process again whenever it ends, until it has died too often."""
         while self._process is not None:
             await self._ended(self._process)
-            self._problem = "it died and starts again"
+            self._problem = DIED
             while self._problem and self._process is not None:
                 await self._again()
 
@@ -160,11 +161,15 @@ class EngineProcess:
             self._problem = ""
 
     async def _ended(self, process: asyncio.subprocess.Process) -> None:
-        """Returns when the process is gone; keeps its log from growing meanwhile."""
+        """Returns when the process is gone, killed where it hangs; keeps its log from growing meanwhile."""
+        silences = 0
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), 5)
+                await asyncio.wait_for(process.wait(), HEALTH_EVERY)
                 return
+            silences = 0 if await answers(f"{self._url}/health", HEALTH_EVERY) else silences + 1
+            if silences == SILENCES:
+                process.kill()
             if self._log.stat().st_size > LOG_LIMIT:
                 shutil.copyfile(self._log, self._log.with_suffix(".older.log"))
                 os.truncate(self._log, 0)  # it writes at the end, wherever that is
@@ -179,3 +184,14 @@ class EngineProcess:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._process.wait(), PATIENCE)
         self._process = None
+
+
+async def answers(url: str, seconds: float) -> bool:
+    """Whether an address of the loopback answers with 200 in time."""
+    import httpx
+
+    try:
+        async with httpx.AsyncClient(trust_env=False, verify=False) as client:
+            return (await client.get(url, timeout=seconds)).status_code == 200
+    except httpx.HTTPError:
+        return False

@@ -139,12 +139,15 @@ class EngineFleet:
         tried = time.monotonic()
         while True:
             await asyncio.sleep(EVERY)
-            with contextlib.suppress(*CANNOT):
-                await self._backend.check()
-            again = time.monotonic() - tried > TRY_AGAIN
-            if (now := registry.change_count()) != changes or again:
-                changes, tried = now, time.monotonic() if again else tried
-                await self._settle(everything=again)
+            try:
+                with contextlib.suppress(*CANNOT):
+                    await self._backend.check()
+                again = time.monotonic() - tried > TRY_AGAIN
+                if (now := registry.change_count()) != changes or again:
+                    changes, tried = now, time.monotonic() if again else tried
+                    await self._settle(everything=again)
+            except Exception:  # one bad second must not end the following
+                log.exception("the registry could not be followed; the next second tries again")
 
     async def _settle(self, everything: bool) -> None:
         """Brings all roles to what the registry says; those that agree with it only where `everything` is asked for."""

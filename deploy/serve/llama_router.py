@@ -63,25 +63,17 @@ class LlamaRouter:
 
     def artefact(self, version: Version, exports: Mapping[str, Export]) -> Artefact:
         kind = self._config.artefact
+        again = f"Make it: python -m deploy.gguf {version.role} {version.number} --kind {kind}"
         export = exports.get(kind)
         if export is None:
-            raise Refusal(
-                f"{version.name} has no {kind} export, which engine.artefact asks for. "
-                f"Make it: python -m deploy.gguf {version.role} {version.number}."
-            )
-        files = [path for path in (export.path, export.base) if path is not None]
-        for path in files:
-            if not path.is_file():
-                raise Refusal(f"{path}, an export of {version.name}, is gone. Make it again: python -m deploy.gguf.")
-            if re.search(r"[;#\r\n]", str(path.resolve())):
-                raise Refusal(f"{path} has a character in its name that llama-server's INI file cannot hold (; or #).")
-        if kind == "gguf-lora":
-            if export.base is None:
-                raise Refusal(
-                    f"{version.name}: the gguf-lora export does not say what base it belongs to. Make it again."
-                )
-            return Artefact(version.name, export.base.resolve(), export.path.resolve())
-        return Artefact(version.name, export.path.resolve())
+            raise Refusal(f"{version.name} has no {kind} export, which engine.artefact asks for. {again}")
+        if not export.path.is_file() or export.path.stat().st_size != export.size:
+            raise Refusal(f"{export.path} is no longer the file that was exported of {version.name}. {again}")
+        if kind != "gguf-lora":
+            return Artefact(version.name, readable(export.path))
+        if export.base is None or not export.base.is_file():
+            raise Refusal(f"{version.name} has no base beside its {kind} export. {again}")
+        return Artefact(version.name, readable(export.base), readable(export.path))
 
     async def ensure(self, artefact: Artefact) -> None:
         self._wanted.add(artefact.name)
@@ -173,9 +165,10 @@ class LlamaRouter:
 
     async def _states(self) -> dict[str, dict[str, Any]]:
         reply = await self._request("GET", "/models")
-        if reply.status_code != 200:
-            raise EngineError(f"llama-server does not list its models: {said(reply)}.")
-        return {model["id"]: model["status"] for model in reply.json()["data"]}
+        try:
+            return {model["id"]: model["status"] for model in reply.json()["data"]}
+        except (ValueError, LookupError, TypeError):
+            raise EngineError(f"llama-server does not list its models: {said(reply)}.") from None
 
     async def _post(self, what: str, name: str) -> None:
         reply = await self._request("POST", f"/models/{what}", {"model": name})
@@ -196,6 +189,16 @@ class LlamaRouter:
         if self._client is None:
             raise EngineError("llama-server has not been started.")
         return self._client
+
+
+def readable(path: Path) -> Path:
+    """The whole path, if an INI file can hold it; raises `Refusal`."""
+    whole = path.resolve()
+    if re.search(r"[;#\r\n]", str(whole)):
+        raise Refusal(
+            f"{path} has a ; or # in its name, which ends a line of llama-server's INI file. Rename the folder."
+        )
+    return whole
 
 
 def _runs(states: Mapping[str, Mapping[str, Any]], name: str) -> bool:

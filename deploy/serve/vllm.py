@@ -106,9 +106,10 @@ class Vllm:
 
     async def _there(self, url: str) -> set[str]:
         reply = await self._request("GET", "/v1/models", url=url)
-        if reply.status_code != 200:
-            raise EngineError(f"vLLM does not list its models: {said(reply)}.")
-        return {model["id"] for model in reply.json()["data"]}
+        try:
+            return {model["id"] for model in reply.json()["data"]}
+        except (ValueError, LookupError, TypeError):
+            raise EngineError(f"vLLM does not list its models: {said(reply)}.") from None
 
     async def _request(
         self, method: str, path: str, body: Any = None, url: str = "", seconds: float = ANSWER_SECONDS
