@@ -86,8 +86,8 @@ def base_folder(version: Version, given: Path | None = None) -> Path:
     Raises `Refusal` where there is none.
     """
     trained_on = str(recipe_of(version).get("base_model") or version.base_model)
-    for candidate in (given, Path(trained_on), Path(version.base_model)):
-        if candidate is not None and (candidate / "config.json").is_file():
+    for candidate in [given] if given else [Path(trained_on), Path(version.base_model)]:
+        if (candidate / "config.json").is_file():
             return candidate
     if given is not None or not HUB_ID.fullmatch(version.base_model):
         raise Refusal(

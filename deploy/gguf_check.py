@@ -19,8 +19,8 @@ from deploy.engine import find_converters
 
 # llama.cpp's numbers in general.file_type (enum llama_ftype).
 FILE_TYPES: Final = {"F16": 1, "Q4_K_M": 15}
-# llama.cpp's names of architectures, where they are not those of transformers.
-ARCHITECTURES: Final = {"mistral": "llama"}
+# llama.cpp's names of architectures, where they are not those of transformers without the underscores.
+ARCHITECTURES: Final = {"mistral": "llama", "mixtral": "llama", "gemma3_text": "gemma3"}
 SIZES: Final = {
     "embedding_length": "hidden_size",
     "block_count": "num_hidden_layers",
@@ -95,9 +95,10 @@ def faults_of_model(contents: Contents, config: Mapping[str, Any], file_type: st
 
 def _faults_of_sizes(fields: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[str]:
     kind = str(config.get("model_type"))
+    architecture = ARCHITECTURES.get(kind, kind.replace("_", ""))
     name = str(fields.get("general.architecture"))
-    if name != ARCHITECTURES.get(kind, kind):
-        yield f"general.architecture is {name}, not {ARCHITECTURES.get(kind, kind)}"
+    if name != architecture:
+        yield f"general.architecture is {name}, not {architecture}"
     for key, of_config in SIZES.items():
         found, wanted = fields.get(f"{name}.{key}"), config.get(of_config)
         if wanted is not None and found != wanted:
