@@ -28,6 +28,7 @@ FATES = ("written", "no answer", "no chat", "looks like a secret", "broken", "di
 _READY = b"ready\n"
 _STARTS_WITHIN = 60.0  # seconds
 _DRAINS_WITHIN = 30.0  # seconds
+_ENDS_WITHIN = 5.0  # seconds after its input was closed
 _LONGEST_PAUSE = 30.0  # seconds between two starts
 # What the other process gets of this one's environment: no key of ours is among it.
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "OMP_NUM_THREADS")
@@ -156,7 +157,7 @@ async def _end(child: asyncio.subprocess.Process) -> None:
     if child.stdin:
         child.stdin.close()
     try:
-        await asyncio.wait_for(child.wait(), 5)
+        await asyncio.wait_for(child.wait(), _ENDS_WITHIN)
     except TimeoutError:
         child.kill()
         await child.wait()

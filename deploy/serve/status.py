@@ -20,6 +20,7 @@ from urllib.parse import parse_qsl
 from deploy.adapter import Refusal
 from deploy.serve import status_view
 from deploy.serve.access import is_own_page
+from deploy.serve.errors import clean
 from deploy.serve.metrics import Metrics
 from deploy.serve.sessions import COOKIE, LASTS, Sessions, TooMany, Visitor
 from deploy.serve.types import Change, Fleet, Unavailable, UnknownModel
@@ -74,7 +75,7 @@ class StatusPage:
         try:
             registered = await asyncio.to_thread(status_view.read_registry, self._root)
         except Refusal as refusal:
-            return self._html("status_error.html.jinja", 503, problem=str(refusal))
+            return self._html("status_error.html.jinja", 503, problem=clean(str(refusal)))
         view = status_view.view_of(registered, self._fleet.state(), self._fleet.ready(), self._metrics.snapshot())
         said = self._said.get(request.query_params.get("said", ""))
         return self._html("status.html.jinja", view=view, visitor=visitor, said=said)
@@ -132,9 +133,9 @@ class StatusPage:
         try:
             done: Change = await change
         except Refusal as refusal:
-            return Said(False, failure, tuple(str(refusal).splitlines()))
+            return Said(False, clean(failure), tuple(map(clean, str(refusal).splitlines())))
         except (Unavailable, UnknownModel) as problem:
-            return Said(False, failure, (str(problem),))
+            return Said(False, clean(failure), (clean(str(problem)),))
         self._metrics.changed(done)
         before = f", before it was v{done.before}" if done.before is not None else ""
         return Said(True, f"{done.role}@v{done.version} is live", (f"It took {done.seconds:.2f} s{before}.",))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.registry import Evaluation, Promotion, Rate, Registry, RoleVersions, Version
+from deploy.serve.errors import clean
 from deploy.serve.metrics import Numbers, Snapshot
 from deploy.serve.types import RoleState
 
@@ -91,7 +92,7 @@ def view_of(registered: Registered, states: Sequence[RoleState], ready: bool, nu
 def _role(of: RoleVersions, registered: Registered, state: RoleState | None, numbers: Snapshot) -> RoleView:
     live = state.live if state else None
     previous = state.previous if state else of.previous
-    problem = state.problem if state else ""
+    problem = clean(state.problem) if state else ""
     versions = tuple(
         VersionView(
             version,
