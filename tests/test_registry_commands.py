@@ -107,6 +107,12 @@ def test_programs_get_json(town: Town, shell: Shell) -> None:
     assert json.loads(shell.said)["number"] == 1
 
 
+def test_the_root_and_json_may_stand_before_the_command(town: Town, capsys: pytest.CaptureFixture[str]) -> None:
+    town.registered()
+    assert main(["--root", str(town.root), "--json", "list"]) == 0
+    assert json.loads(capsys.readouterr().out)["versions"][0]["name"] == "mayor@v1"
+
+
 def test_one_version_is_shown_with_its_files_and_exports(town: Town, shell: Shell) -> None:
     from deploy.registry import Registry
 

@@ -37,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     result = argparse.ArgumentParser(prog="python -m deploy.registry", description=(__doc__ or "").split("\n")[0])
+    _everywhere(result, root=Path("output"), json=False)
     commands = result.add_subparsers(required=True, metavar="COMMAND")
     _changing(commands)
     _telling(commands)
@@ -85,10 +86,15 @@ def _command(
     result: argparse.ArgumentParser = commands.add_parser(
         name, help=words, description=f"{words[0].upper()}{words[1:]}."
     )
-    result.add_argument("--root", type=Path, default=Path("output"), help="the output folder (default: output)")
-    result.add_argument("--json", action="store_true", help="print one JSON value, for programs")
+    _everywhere(result, root=argparse.SUPPRESS, json=argparse.SUPPRESS)
     result.set_defaults(run=run)
     return result
+
+
+def _everywhere(command: argparse.ArgumentParser, root: Any, json: Any) -> None:
+    """What may stand before or behind the name of a command."""
+    command.add_argument("--root", type=Path, default=root, help="the output folder (default: output)")
+    command.add_argument("--json", action="store_true", default=json, help="print one JSON value, for programs")
 
 
 def _version(command: argparse.ArgumentParser) -> None:
