@@ -256,3 +256,20 @@ def test_a_migration_is_split_where_its_statements_end() -> None:
     script = "CREATE TABLE a (b);\n-- a comment\nCREATE TRIGGER c DELETE ON a\nBEGIN\n  SELECT 1;\n  SELECT 2;\nEND;\n"
     first, second = statements(script)
     assert first.startswith("CREATE TABLE") and second.rstrip().endswith("END;")
+
+
+def test_an_adapter_that_changes_while_it_is_copied_is_refused(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    adapter = town.train("mayor", 1)
+    copy = shutil.copyfile
+
+    def slow_copy(source: Path, target: Path) -> None:
+        write_adapter(adapter, None, seed=2)
+        copy(source, target)
+
+    monkeypatch.setattr(shutil, "copyfile", slow_copy)
+    with Registry.open(town.root) as registry:
+        with pytest.raises(Refusal, match="changed while it was copied"):
+            registry.register(adapter)
+        monkeypatch.undo()
+        assert registry.register(adapter).number == 1
+    assert not list(adapter.glob(".v-*"))

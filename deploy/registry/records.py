@@ -60,6 +60,13 @@ def number_of(database: sqlite3.Connection, role: str, sha256: str) -> int | Non
     return number
 
 
+def notes_of(database: sqlite3.Connection, role: str, number: int) -> list[str]:
+    """What is not known of the origin of a version."""
+    row = database.execute("SELECT notes FROM versions WHERE (role, number) = (?, ?)", (role, number)).fetchone()
+    notes: list[str] = json.loads(row["notes"])
+    return notes
+
+
 def next_number(database: sqlite3.Connection, role: str, role_folder: Path) -> int:
     """One more than any in the database or on disk."""
     (known,) = database.execute("SELECT max(number) FROM versions WHERE role = ?", (role,)).fetchone()

@@ -14,12 +14,9 @@ from types import TracebackType
 from typing import Any
 
 from deploy.adapter import Refusal
-from deploy.evidence import adapter_digest
-from deploy.registry import exports, folders, gate, history, judging, records, recovery
+from deploy.registry import exports, folders, gate, history, judging, records, recovery, registering
 from deploy.registry.database import connect, transaction
 from deploy.registry.forgotten import names_in
-from deploy.registry.lineage import LINEAGE, Lineage, dump, lineage_of
-from deploy.registry.training import read_run, role_of
 from deploy.registry.values import Evaluation, Export, Promotion, RoleVersions, Version
 
 
@@ -64,44 +61,18 @@ class Registry:
         """
         if len(results) not in (0, 2):
             raise Refusal("results come in pairs: those of the base, then those of the adapter.")
-        role = role or self._role(adapter)
-        with folders.locked(self.adapters):
-            known, lineage = self.find(adapter, role), lineage_of(adapter, self.root, manifest)
-            better = known is not None and known.notes and not lineage.notes
-            number = known.number if known and not better else self._add(adapter, role, lineage)
+        role = role or registering.role_for(adapter)
+        number = registering.register(self._database, self.root, adapter, role, manifest)
         if results:
             base_results, adapter_results = results
             self.attach_evaluation(role, number, base_results, adapter_results)
         return self.version(role, number)
 
-    def _role(self, adapter: Path) -> str:
-        folders.check_adapter(adapter)
-        role = role_of(read_run(adapter))
-        if role is None:
-            raise Refusal(f"nobody can tell from {adapter} which role it was trained for. Say it: --role mayor.")
-        return role
-
     def find(self, adapter: Path, role: str | None = None) -> Version | None:
         """The newest version that the adapter in a folder is already. Raises `Refusal` where it is none."""
-        role = role or self._role(adapter)
-        if not folders.ROLE.fullmatch(role):
-            raise Refusal(f"'{role}' is not a role: a role is a lower-case name such as mayor.")
-        folders.check_adapter(adapter)
-        number = records.number_of(self._database, role, adapter_digest(adapter))
+        role = role or registering.role_for(adapter)
+        number = registering.find(self._database, adapter, role)
         return None if number is None else self.version(role, number)
-
-    def _add(self, adapter: Path, role: str, lineage: Lineage) -> int:
-        """A new version under the lock of the folders; its number is chosen under that of the database."""
-        known = records.describe(adapter, role, lineage)
-        run = read_run(adapter)
-        made = {LINEAGE: dump(lineage), **({folders.RECIPE: run.config.encode()} if run else {})}
-        staged, files = folders.stage(adapter, self.adapters / role, made)
-        with transaction(self._database):
-            number = records.next_number(self._database, role, self.adapters / role)
-            about = {**known, "number": number, "files": files}
-            folders.put_in_place(staged, number, about)
-            records.insert(self._database, about, lineage)
-        return number
 
     def roles(self) -> tuple[RoleVersions, ...]:
         """Every role that has versions, by name."""
