@@ -79,7 +79,11 @@ class EngineDouble:
                 break
             if words[:1] == ["wait"]:
                 await self.unless_left(reader, float(words[1]))
-            event = b"data: " + json.dumps(chunk(model, delta)).encode() + b"\n\n"
+            event = (
+                b"data: "
+                + json.dumps(chunk(model, ({} if number else {"role": "assistant"}) | delta)).encode()
+                + b"\n\n"
+            )
             writer.write(b"%x\r\n%s\r\n" % (len(event), event))
             await writer.drain()
         else:
