@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -77,7 +78,7 @@ class Judged:
 def judge(root: Path, version: Version, base: Path, adapter: Path, margin: float | None = None) -> Judged:
     """Compares results of the base with those of a version. Raises `Refusal` where they are about something else."""
     base, adapter = results_file(base), results_file(adapter)
-    before, after = read_results(base), read_results(adapter)
+    (before, before_bytes), (after, after_bytes) = read_results(base), read_results(adapter)
     if not before.is_base:
         raise Refusal(
             f"{base} is no run of the base model alone, loaded here. Make one: python -m eval.role_bench --model base."
@@ -87,7 +88,7 @@ def judge(root: Path, version: Version, base: Path, adapter: Path, margin: float
             f"{adapter} is not about {version.name} (it scored {after.model}). Score this one: "
             f"python -m eval.role_bench --model {version.folder} --role {version.role} --out {adapter.parent}."
         )
-    base, adapter = keep(base, root / KEPT), keep(adapter, root / KEPT)
+    base, adapter = keep(before_bytes, root / KEPT), keep(after_bytes, root / KEPT)
     code, report = compare(base, adapter, margin)
     revision = after.facts.get("base_revision")
     return Judged(code, report, base, adapter, before.smoke or after.smoke, revision and str(revision))
@@ -98,20 +99,20 @@ def results_file(path: Path) -> Path:
     return path / RESULTS if path.is_dir() else path
 
 
-def read_results(path: Path) -> evidence.Evaluation:
-    """Results of role_bench. Raises `Refusal`."""
+def read_results(path: Path) -> tuple[evidence.Evaluation, bytes]:
+    """Results of role_bench, and the bytes that say so. Raises `Refusal`."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=evidence.Evaluation)
+        content = path.read_bytes()
+        return msgspec.json.decode(content, type=evidence.Evaluation), content
     except OSError as problem:
         raise Refusal(f"{path} cannot be read ({problem.strerror}). Run it: python -m eval.role_bench.") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:
         raise Refusal(f"{path} is no result of role_bench ({problem}). Run it again.") from None
 
 
-def keep(results: Path, folder: Path) -> Path:
-    """A copy that is named for its hash, so that it is made once and can be checked."""
-    content = results.read_bytes()
-    kept = folder / f"{file_sha256(results)}.json"
+def keep(content: bytes, folder: Path) -> Path:
+    """A file that is named for its hash, so that it is made once and can be checked."""
+    kept = folder / f"{hashlib.sha256(content).hexdigest()}.json"
     if not kept.is_file() or file_sha256(kept) != kept.stem:
         folder.mkdir(parents=True, exist_ok=True)
         unfinished = folder / f".{kept.name}.{os.getpid()}"
@@ -125,15 +126,8 @@ def compare(base: Path, adapter: Path, margin: float | None) -> tuple[int, Repor
     """Exit code and report of eval.compare. Raises `Refusal` where it broke."""
     with tempfile.TemporaryDirectory(prefix="compare-") as folder:
         file = Path(folder, "comparison.json")
-        command = [
-            sys.executable,
-            "-m",
-            "eval.compare",
-            str(base.resolve()),
-            str(adapter.resolve()),
-            "--json",
-            str(file),
-        ]
+        paths = [str(path.resolve()) for path in (base, adapter)]
+        command = [sys.executable, "-m", "eval.compare", *paths, "--json", str(file)]
         command += [] if margin is None else ["--margin", str(margin)]
         done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
         said = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
