@@ -38,6 +38,12 @@ def row(version: int) -> str:
     return f"#roles tbody tr:nth-child({4 - version}) .act"
 
 
+def unfold(browser: Chromium, place: str) -> None:
+    """Click on what opens a form, and wait until it is open."""
+    browser.click(f"{place} summary")
+    browser.wait(f"document.querySelector('{place} details, details{place}').open")
+
+
 def enter(browser: Chromium) -> None:
     """Press Enter and wait until another page has come."""
     browser.evaluate("document.title = 'left'")
@@ -61,19 +67,19 @@ def test_on_this_machine_the_page_opens_without_a_key_and_asks_for_nothing_else(
 def test_a_version_is_promoted_refused_overruled_and_rolled_back(browser: Chromium, page: Page) -> None:
     live = page.served.fleet.live
     browser.open(f"{page.served.url}/")
-    browser.click(f"{row(1)} summary")
+    unfold(browser, row(1))
     leave_by(browser, f"{row(1)} button")
     assert "mayor@v1 is live" in said(browser) and live["mayor"] == 1
-    browser.click(f"{row(3)} summary")
+    unfold(browser, row(3))
     leave_by(browser, f"{row(3)} button")
     assert "mayor@v3 is not live" in said(browser) and "a loss of 12 points" in said(browser) and live["mayor"] == 1
-    browser.click(f"{row(3)} summary")
+    unfold(browser, row(3))
     browser.click(f"{row(3)} [name=why]")
     browser.type("tried by hand")
     browser.click(f"{row(3)} [name=force]")
     leave_by(browser, f"{row(3)} button")
     assert "mayor@v3 is live" in said(browser) and live["mayor"] == 3
-    browser.click(".back summary")
+    unfold(browser, ".back")
     leave_by(browser, ".back button")
     assert "mayor@v1 is live" in said(browser) and live["mayor"] == 1
     assert browser.complaints == []
@@ -103,7 +109,7 @@ def test_a_browser_elsewhere_logs_in_and_out(browser: Chromium, page: Page) -> N
         browser.type(ADMIN)
         enter(browser)
         assert browser.evaluate("location.pathname") == "/"
-        browser.click(f"{row(1)} summary")
+        unfold(browser, row(1))
         leave_by(browser, f"{row(1)} button")
         assert "mayor@v1 is live" in said(browser)
         leave_by(browser, "nav button")
