@@ -7,7 +7,7 @@ as counts only.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,7 @@ def body(release: Release, repo: str, tag: str | None) -> str:
         is_merged=release.kinds == (MERGED,),
         lora_file=gguf_file(release, "gguf-lora"),
         model_file=gguf_file(release, "gguf-q4_k_m") or gguf_file(release, "gguf-f16"),
-        agreement=agreement(release),
+        agreements=list(agreements(release)),
         config={key: release.config.get(key, "unknown") for key in ("r", "lora_alpha", "lora_dropout")},
         targets=target_modules(release.config),
         evaluations=release.evaluations,
@@ -124,15 +124,21 @@ def gguf_file(release: Release, kind: str) -> str | None:
     return next((name for name in release.files if name.endswith(f"-{GGUF[kind]}.gguf")), None)
 
 
-def agreement(release: Release) -> str | None:
-    """How alike the merged model and the adapter on its base answered, where the export measured it."""
-    report: Mapping[str, Any] = release.exports[MERGED].report if MERGED in release.exports else {}
-    if not {"argmax_agreement", "max_logit_difference", "tokens"} <= set(report):
-        return None
-    return (
-        f"over {report['tokens']:,} tokens the likeliest one is the same for {report['argmax_agreement']:.1%}, "
-        f"and logits differ by {report['max_logit_difference']:.2g} at most"
-    )
+def agreements(release: Release) -> Iterator[str]:
+    """How alike these files and what they were made from answered, where the export measured it."""
+    for kind, export in release.exports.items():
+        report = export.report
+        if {"argmax_agreement", "max_logit_difference", "tokens"} <= set(report):
+            yield (
+                f"The merged model beside the adapter on its base: over {report['tokens']:,} tokens the likeliest one is "
+                f"the same for {report['argmax_agreement']:.1%}, and logits differ by at most "
+                f"{report['max_logit_difference']:.2g}."
+            )
+        elif {"equal_tokens", "tokens", "prompts"} <= set(report):
+            yield (
+                f"`{gguf_file(release, kind)}` beside what it was made from: {report['equal_tokens']:,} of "
+                f"{report['tokens']:,} tokens of {report['prompts']} greedy answers are the same."
+            )
 
 
 def target_modules(config: Mapping[str, Any]) -> str:
