@@ -132,6 +132,7 @@ def test_without_its_dataset_it_is_registered_with_a_note_and_refused_until_it_i
         for manifest in (elsewhere, elsewhere / "manifest.json"):
             version = registry.register(adapter, manifest=manifest)
             assert (version.number, version.notes) == (2, ())
+        assert registry.register(version.folder, manifest=elsewhere).number == 2
     assert sessions(town, number=2) == dict.fromkeys(SESSIONS["mayor"], 1)
 
 
@@ -159,3 +160,13 @@ def test_forget_names_the_versions_that_hold_a_session(town: Town, capsys: pytes
     assert str(town.root / "adapters/crew/v1") not in said and "names it as well" not in said
     with Registry.open(town.root) as registry, pytest.raises(Refusal, match=f"1 forgotten session .{session}"):
         registry.promote("mayor", 1, by="test")
+
+
+def test_origins_that_nobody_can_read_are_one_sentence(town: Town) -> None:
+    adapter, origins = town.train("mayor"), town.root / "datasets" / "origins.jsonl"
+    origins.write_text('{"role": 1}\n', encoding="utf-8")
+    told = json.loads(town.manifest.read_text())
+    told["files"]["origins.jsonl"]["sha256"] = sha256(origins.read_bytes()).hexdigest()
+    write_json(town.manifest, told)
+    with Registry.open(town.root) as registry, pytest.raises(Refusal, match=r"origins\.jsonl:1 is damaged"):
+        registry.register(adapter)

@@ -65,9 +65,9 @@ class Lineage:
 def lineage_of(folder: Path, root: Path, manifest: Path | None = None) -> Lineage:
     """The sessions behind the adapter in `folder`, those of the adapter that it went on from among them.
 
-    The folder of a version tells itself what was known when it was registered.
+    The folder of a version tells itself what was known when it was registered. Raises `Refusal` for a damaged file.
     """
-    if (folder / LINEAGE).is_file():
+    if manifest is None and (folder / LINEAGE).is_file():
         return load(folder / LINEAGE)
     run, found = read_run(folder), Lineage()
     if run is None:
@@ -118,8 +118,11 @@ def _traces(dataset: Path, files: Mapping[str, str]) -> Iterator[_Trace]:
     decoder = msgspec.json.Decoder(_Trace)
     wanted = {(role, method, split) for name in files for role, method, split in _parts(name)}
     for origins in (dataset / ORIGINS, dataset / CHOICES):
-        for line in origins.read_bytes().splitlines() if origins.is_file() else ():
-            trace = decoder.decode(line)
+        for number, line in enumerate(origins.read_bytes().splitlines() if origins.is_file() else (), 1):
+            try:
+                trace = decoder.decode(line)
+            except msgspec.DecodeError as problem:
+                raise Refusal(f"{origins}:{number} is damaged ({problem}). Build the dataset again.") from None
             if {(role, trace.method, trace.split) for role in (trace.role, ALL_ROLES)} & wanted:
                 yield trace
 

@@ -11,7 +11,7 @@ CREATE TABLE versions (
     notes TEXT NOT NULL,
     registered_at TEXT NOT NULL,
     UNIQUE (role, number)
-) STRICT;
+);
 
 CREATE INDEX versions_by_adapter ON versions (role, sha256);
 
@@ -21,7 +21,7 @@ CREATE TABLE sessions (
     session TEXT NOT NULL,
     rows INTEGER NOT NULL,
     PRIMARY KEY (version, session)
-) STRICT, WITHOUT ROWID;
+) WITHOUT ROWID;
 
 CREATE INDEX sessions_by_id ON sessions (session);
 
@@ -30,7 +30,7 @@ CREATE TABLE transcripts (
     version INTEGER NOT NULL REFERENCES versions,
     file TEXT NOT NULL,
     PRIMARY KEY (version, file)
-) STRICT, WITHOUT ROWID;
+) WITHOUT ROWID;
 
 CREATE TABLE evaluations (
     id INTEGER PRIMARY KEY,
@@ -42,7 +42,7 @@ CREATE TABLE evaluations (
     smoke INTEGER NOT NULL,
     base_revision TEXT,
     evaluated_at TEXT NOT NULL
-) STRICT;
+);
 
 -- What was live when. The newest row of a role is live; `parent` is the row to which a rollback goes back.
 CREATE TABLE promotions (
@@ -56,7 +56,7 @@ CREATE TABLE promotions (
     why TEXT NOT NULL,
     overruled TEXT NOT NULL,
     promoted_at TEXT NOT NULL
-) STRICT;
+);
 
 CREATE INDEX promotions_by_role ON promotions (role, id);
 
@@ -70,7 +70,7 @@ CREATE TABLE exports (
     size INTEGER NOT NULL,
     report TEXT NOT NULL,
     made_at TEXT NOT NULL
-) STRICT;
+);
 
 CREATE TRIGGER versions_stay BEFORE UPDATE ON versions
 BEGIN
