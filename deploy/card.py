@@ -130,8 +130,8 @@ def agreements(release: Release) -> Iterator[str]:
         report = export.report
         if {"argmax_agreement", "max_logit_difference", "tokens"} <= set(report):
             yield (
-                f"The merged model beside the adapter on its base: over {report['tokens']:,} tokens the likeliest one is "
-                f"the same for {report['argmax_agreement']:.1%}, and logits differ by at most "
+                f"The merged model beside the adapter on its base: over {report['tokens']:,} tokens the likeliest one "
+                f"is the same for {report['argmax_agreement']:.1%}, and logits differ by at most "
                 f"{report['max_logit_difference']:.2g}."
             )
         elif {"equal_tokens", "tokens", "prompts"} <= set(report):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
 import re
 import shlex
@@ -34,11 +35,25 @@ def commands() -> Iterator[tuple[str, ...]]:
             yield tuple(shlex.split(match[1], comments=True))
 
 
+class Asked(Exception):
+    """What stops a command when it has made its parser."""
+
+
+@functools.cache
 def parser_of(module: str) -> argparse.ArgumentParser:
+    """The parser that `python -m MODULE` reads its words with."""
     package = importlib.import_module(module)
     inside = importlib.import_module(f"{module}.__main__") if hasattr(package, "__path__") else package
-    made: argparse.ArgumentParser = (getattr(inside, "parser", None) or inside._parser)()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(argparse.ArgumentParser, "parse_args", lambda parser, *_: raise_(Asked(parser)))
+        with pytest.raises(Asked) as stopped:
+            inside.main([])
+    made: argparse.ArgumentParser = stopped.value.args[0]
     return made
+
+
+def raise_(error: Exception) -> None:
+    raise error
 
 
 OURS = sorted({words for words in commands() if not words[0].startswith("petals.")})
