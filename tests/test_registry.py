@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from deploy.adapter import Refusal
 from deploy.evidence import adapter_digest
 from deploy.registry import Registry, history, records
-from deploy.registry.database import FILE, migrate, statements
+from deploy.registry.database import FILE, MIGRATIONS, migrate, statements
 from deploy.registry.lineage import Lineage
 from tests.registry_town import BASE_MODEL, REVISION, Town, make_town, write_adapter
 
@@ -273,3 +273,22 @@ def test_an_adapter_that_changes_while_it_is_copied_is_refused(town: Town, monke
         monkeypatch.undo()
         assert registry.register(adapter).number == 1
     assert not list(adapter.glob(".v-*"))
+
+
+def test_a_migration_is_applied_whole_or_not_at_all_and_keeps_what_is_there(
+    town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = town.registered()
+    steps = Path(shutil.copytree(MIGRATIONS, tmp_path / "migrations"))
+    second = steps / f"{len(list(steps.glob('*.sql'))) + 1:04}_next.sql"
+    second.write_text("CREATE TABLE notes (text TEXT);\nINSERT INTO nowhere VALUES (1);\n")
+    monkeypatch.setattr("deploy.registry.database.MIGRATIONS", steps)
+    for _ in range(2):
+        with pytest.raises(Refusal, match="no such table: nowhere"):
+            Registry.open(town.root)
+    second.write_text("CREATE TABLE notes (text TEXT);\n")
+    for _ in range(2):
+        with Registry.open(town.root) as registry:
+            assert registry.versions() == (version,)
+    with sqlite3.connect(town.root / FILE) as database:
+        assert database.execute("SELECT * FROM notes").fetchall() == []
