@@ -1,6 +1,7 @@
 """The walkthrough: its steps in order, its configuration of the pipeline, and, slowly, all of it."""
 
 import json
+import re
 import subprocess
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +21,7 @@ from scripts.smoke_data import main, walkthrough
 
 ROOT = Path(__file__).parent.parent
 SMOKE = ROOT / "scripts" / "smoke.sh"
+RELEASE = ROOT / "scripts" / "release_smoke.sh"
 PHASES = [str(ROOT / "scripts/phases.sh"), "--roles", "refinery", "--root", "output/smoke", "--with", "smoke"]
 PLAYED = ["--config", "output/smoke/data.yml", "--scenarios", "scripts/smoke_scenarios", *("--max-new-tokens", "2048")]
 
@@ -144,3 +146,26 @@ def test_one_adapter_for_all_roles_is_measured_beside_the_roles_own(smoked: str)
         assert low <= one["value"] <= high
         assert one["verdict"] == "cannot tell" or not low <= 0 <= high
     assert table["roles"]["refinery"]["sentence"] in " ".join(ran.stdout.split())
+
+
+@pytest.mark.slow
+def test_the_adapter_is_released_served_changed_under_load_and_fetched_from_a_hub(
+    smoked: str, llama_server: Path
+) -> None:
+    """`make release-smoke` on what the walkthrough left."""
+    ran = subprocess.run([str(RELEASE)], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
+    said = ran.stdout
+    assert "refinery@v1: passed" in said and "refinery@v1 is live" in said and "refinery@v2: passed" in said
+    assert said.count("as gguf-q4_k_m") == 2 and said.count("Q4_K") >= 2
+    assert re.search(r"[0-9]+ answers under load: [0-9]+ by refinery@v1, [0-9]+ by refinery@v2, 0 failed", said)
+    assert "adapter_model.safetensors came back as it went" in said
+
+
+def test_the_release_comes_in_the_order_in_which_its_steps_need_each_other() -> None:
+    said = subprocess.run([str(RELEASE), "--dry-run"], capture_output=True, text=True, check=True).stdout
+    steps = ("deploy.engine", "register", "evaluate refinery 1", "gguf refinery 1", "promote refinery 1")
+    steps += ("--run refinery-half", "register", "evaluate refinery 2", "gguf refinery 2", "release_steps serve", "hub")
+    at = 0
+    for step in steps:
+        at = said.index(step, at)
