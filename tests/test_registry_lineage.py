@@ -170,3 +170,10 @@ def test_origins_that_nobody_can_read_are_one_sentence(town: Town) -> None:
     write_json(town.manifest, told)
     with Registry.open(town.root) as registry, pytest.raises(Refusal, match=r"origins\.jsonl:1 is damaged"):
         registry.register(adapter)
+
+
+def test_a_manifest_of_other_rows_is_passed_over(town: Town, tmp_path: Path) -> None:
+    other = write_dataset(tmp_path / "other", [trace("other:0.0#0", role="mayor")])
+    with Registry.open(town.root) as registry:
+        assert registry.register(town.train("mayor"), manifest=other / "manifest.json").notes == ()
+    assert sessions(town) == dict.fromkeys(SESSIONS["mayor"], 1)

@@ -93,10 +93,12 @@ def _add_rows(found: Lineage, run: Run, root: Path, manifest: Path | None) -> No
 
 
 def _places(run: Run, root: Path, manifest: Path | None) -> Iterator[Path]:
-    """Where the manifest may be: as given, as the run names it, and as this root holds it."""
+    """Where the manifest may be: as given, as the run names it, and as this root holds it.
+
+    Its hashes decide which of them it is.
+    """
     if manifest is not None:
         yield manifest / "manifest.json" if manifest.is_dir() else manifest
-        return
     if run.manifest is not None:
         yield Path(run.manifest.path)
     yield root / "datasets" / "manifest.json"
