@@ -161,6 +161,7 @@ class FakeFleet:
         self.held: list[str] = []
         self.unavailable = False
         self.started = True
+        self.deaths = 0
 
     async def start(self) -> None:
         return
@@ -170,6 +171,9 @@ class FakeFleet:
 
     def ready(self) -> bool:
         return self.started
+
+    def restarts(self) -> int:
+        return self.deaths
 
     def state(self) -> tuple[RoleState, ...]:
         return tuple(

@@ -61,6 +61,9 @@ class Pretended:
         self.loaded.discard(name)
         self.log.append(f"unload {name}")
 
+    def restarts(self) -> int:
+        return 0
+
     def address(self) -> Address:
         if not self.up:
             raise Unavailable("The engine does not answer: it died and starts again.")

@@ -98,7 +98,9 @@ def test_this_machine_sees_roles_versions_evaluations_and_numbers(page: Page) ->
         "model": "mayor", "messages": [{"role": "user", "content": "say it now"}],
     })  # fmt: skip
     page.client.post("/v1/chat/completions", json={"model": "mayor"})
+    page.served.fleet.deaths = 2
     text = page.get().text
+    assert "engine restarted 2 times" in text
     for part in (
         "v2 live",
         "v1 before",

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -40,7 +40,7 @@ class Gateway:
 
     def __init__(self, config: ServeConfig, fleet: Fleet, recorder: Recorder | None = None) -> None:
         self.config, self.fleet = config, fleet
-        self.metrics = Metrics()
+        self.metrics = Metrics(fleet.restarts)
         self.recorder = recorder or recorder_of(config, self.metrics)
         keys = key_ring(config)
         self.door = Door(keys)
@@ -132,6 +132,7 @@ def application_of(gateway: Gateway) -> Starlette:
             ApiError: refuse,
             HTTPException: refuse_route,
             ConnectionResetError: refuse_gone,
+            ClientDisconnect: refuse_gone,
             Exception: fail,
         },
     )

@@ -67,6 +67,10 @@ class Backend(Protocol):
 
     def address(self) -> Address: ...
 
+    def restarts(self) -> int:
+        """How often the engine died and is up again."""
+        ...
+
     async def check(self) -> None:
         """Called every second: loads what got lost since the engine started again."""
         ...

@@ -75,6 +75,7 @@ class EngineProcess:
         self._problem = "the engine has not been started"
         self._deaths: deque[float] = deque(maxlen=DEATHS_ALLOWED)
         self._watcher: asyncio.Task[None] | None = None
+        self.restarts = 0
 
     @property
     def url(self) -> str:
@@ -159,6 +160,7 @@ class EngineProcess:
         with contextlib.suppress(EngineError):
             await self._launch()
             self._problem = ""
+            self.restarts += 1
 
     async def _ended(self, process: asyncio.subprocess.Process) -> None:
         """Returns when the process is gone, killed where it hangs; keeps its log from growing meanwhile."""

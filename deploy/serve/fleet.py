@@ -95,6 +95,9 @@ class EngineFleet:
             return any(role.live is not None for role in self._roles.values())
         return False
 
+    def restarts(self) -> int:
+        return self._backend.restarts()
+
     @contextmanager
     def lease(self, model: str) -> Iterator[Lease]:
         """The version that `model` means now; it stays loaded until the end. Raises `UnknownModel`, `Unavailable`."""

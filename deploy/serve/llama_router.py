@@ -104,6 +104,9 @@ class LlamaRouter:
     def address(self) -> Address:
         return Address(self._process.url, {"Authorization": f"Bearer {self._key}"})
 
+    def restarts(self) -> int:
+        return self._process.restarts
+
     async def check(self) -> None:
         """A child that died is loaded again by the next request; this does it before one comes."""
         states = await self._states()

@@ -78,7 +78,8 @@ class Snapshot:
 class Metrics:
     """The numbers of one gateway, in a Prometheus registry of its own."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, restarts: Callable[[], int] = lambda: 0, clock: Callable[[], float] = time.monotonic) -> None:
+        """`restarts` tells how often the engine died and is up again."""
         from prometheus_client import CollectorRegistry
 
         self._clock = clock
@@ -88,7 +89,7 @@ class Metrics:
         self._captures: dict[str, int] = {}
         self._refused: dict[int, int] = {}
         self._in_flight = 0
-        self._restarts = 0
+        self._restarts = restarts
         self.registry = CollectorRegistry()
         self._define(self.registry)
 
@@ -110,7 +111,9 @@ class Metrics:
             "forge_swap_seconds", "Until new requests went to the version.", ("kind",), buckets=_BUCKETS,
             registry=registry,
         )  # fmt: skip
-        self._engine = Counter("forge_engine_restarts", "Starts of the engine after it died.", registry=registry)
+        Gauge("forge_engine_restarts", "Starts of the engine after it died.", registry=registry).set_function(
+            self._restarts
+        )
         Gauge("forge_in_flight", "Requests being answered.", registry=registry).set_function(lambda: self._in_flight)
 
     @contextmanager
@@ -153,10 +156,6 @@ class Metrics:
         self._swaps.labels(role, change.kind).inc()
         self._swap_seconds.labels(change.kind).observe(change.seconds)
 
-    def engine_restarted(self) -> None:
-        self._engine.inc()
-        self._restarts += 1
-
     def text(self) -> bytes:
         """The page for Prometheus; its type is `CONTENT_TYPE`."""
         from prometheus_client import generate_latest
@@ -177,7 +176,7 @@ class Metrics:
             dict(self._captures),
             dict(sorted(self._refused.items())),
             self._in_flight,
-            self._restarts,
+            self._restarts(),
             self._clock() - self._started,
         )
 

@@ -82,6 +82,10 @@ class Vllm:
     def address(self) -> Address:
         return Address(self._url(), {"Authorization": f"Bearer {self._key}"} if self._key else {})
 
+    def restarts(self) -> int:
+        """An engine that somebody else started is theirs to watch."""
+        return 0 if self._process is None else self._process.restarts
+
     async def check(self) -> None:
         """A vLLM that was started again, by us or by somebody else, has lost its adapters."""
         there = await self._there(self._url())
