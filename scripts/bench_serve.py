@@ -6,6 +6,7 @@ ratio holds on machines of any speed. The models say fixed texts, so that a mixe
 
 import argparse
 import asyncio
+import json
 import statistics
 import sys
 import tempfile
@@ -55,6 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for line in lines:
         table.add_row(*line)
     Console().print(table)
+    if options.json:
+        options.json.write_text(json.dumps(lines, indent=1) + "\n", "utf-8")
     return 0
 
 
@@ -193,6 +196,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m scripts.bench_serve", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=8.0, help="length of a round of load (default 8)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the lines of the table to a file as well")
     return parser.parse_args(argv)
 
 
