@@ -13,14 +13,14 @@ from typing import Any
 
 from deploy.evidence import Rate, Training
 from deploy.licences import licence_of, licence_text
-from deploy.release import ADAPTER, GGUF, MERGED, Release
+from deploy.release import ADAPTER, GGUF, LORA, MERGED, TEMPLATE, Release
 from deploy.scores import model_index
 
 # mayor_train.jsonl, and mayor.dpo.train.jsonl for preferences.
 ROW_FILE = re.compile(r"(?P<role>[a-z][a-z0-9_-]*)(?:_|\.(?:dpo|kto)\.)(?P<split>train|val|test)\.jsonl")
 # What the Hub calls the relation to the base, and the library that loads it. A LoRA that was merged into its base is a
 # fine-tuned model there; `merge` is for several models made into one.
-RELATION = {ADAPTER: "adapter", MERGED: "finetune", "gguf-lora": "adapter"}
+RELATION = {ADAPTER: "adapter", MERGED: "finetune", LORA: "adapter"}
 LIBRARY = {ADAPTER: "peft", MERGED: "transformers"}
 
 
@@ -73,7 +73,8 @@ def body(release: Release, repo: str, tag: str | None) -> str:
         role=role_of(release),
         is_adapter=release.kinds == (ADAPTER,),
         is_merged=release.kinds == (MERGED,),
-        lora_file=gguf_file(release, "gguf-lora"),
+        lora_file=gguf_file(release, LORA),
+        template=TEMPLATE if TEMPLATE in release.files else None,
         model_file=gguf_file(release, "gguf-q4_k_m") or gguf_file(release, "gguf-f16"),
         agreements=list(agreements(release)),
         config={key: release.config.get(key, "unknown") for key in ("r", "lora_alpha", "lora_dropout")},

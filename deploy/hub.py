@@ -99,12 +99,12 @@ def commit_of(api: HfApi, repo: str, tag: str) -> str | None:
 
 def sums_at(api: HfApi, repo: str, revision: str) -> dict[str, str]:
     """The digests that a push wrote down at a revision, by name; empty where it was not ours."""
-    from huggingface_hub.errors import EntryNotFoundError
+    from huggingface_hub.errors import RemoteEntryNotFoundError
 
     with tempfile.TemporaryDirectory(prefix="sums-") as folder:
         try:
             path = api.hf_hub_download(repo, SUMS, revision=revision, local_dir=folder)
-        except EntryNotFoundError:
+        except RemoteEntryNotFoundError:
             return {}
         return read_sums(Path(path).read_text(encoding="utf-8"))
 

@@ -39,7 +39,9 @@ def explain(problem: BaseException, endpoint: str, repo: str) -> str | None:
     if isinstance(problem, errors.HfHubHTTPError):
         return explain_status(problem.response.status_code, (problem.server_message or "").strip(), endpoint, repo)
     # httpx in 1.x, httpx2 in 2.x: the base of the client's own error names the right one.
-    if isinstance(problem, (errors.HfHubHTTPError.__bases__[0], ConnectionError, TimeoutError)):
+    # A download whose line breaks says that the file is not in the cache either.
+    broken = (errors.HfHubHTTPError.__bases__[0], errors.LocalEntryNotFoundError, ConnectionError, TimeoutError)
+    if isinstance(problem, broken):
         return f"{endpoint} does not answer ({type(problem).__name__}). Check the network and HF_ENDPOINT, {AGAIN}."
     if isinstance(problem, ValueError) and "README.md" in str(problem):
         return f"the Hub refuses the model card: {' '.join(str(problem).split())}."
@@ -51,7 +53,7 @@ def explain_status(status: int, said: str, endpoint: str, repo: str) -> str:
     organization = repo.split("/")[0]
     match status:
         case 401:
-            return f"{endpoint} does not accept the token. Make one that may write; set HF_TOKEN or run: hf auth login."
+            return f"{endpoint} does not accept the token. Make another one; set HF_TOKEN or run: hf auth login."
         case 403:
             return f"the token may not write to {organization}. Use a token with write access to it, or another --repo."
         case 404:

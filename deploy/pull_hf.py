@@ -29,8 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     quiet_client()
     try:
         commit, sums = pull(options.repo, options.revision, options.out, find_token())
-    except Refusal as refusal:
-        print(f"error: {refusal}", file=sys.stderr)
+    except (Refusal, OSError) as problem:
+        print(f"error: {problem}", file=sys.stderr)
         return 1
     where = f"{options.repo} at {options.revision} (commit {commit[:12]})"
     print(f"{options.out} holds {where}: {len(sums)} files, all digests are equal")

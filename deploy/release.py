@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 ADAPTER, MERGED = "adapter", "merged"
 # The kinds of GGUF that may share a repository, with the word that their file's name ends with.
-GGUF = {"gguf-f16": "F16", "gguf-q4_k_m": "Q4_K_M", "gguf-lora": "LoRA"}
+LORA = "gguf-lora"
+GGUF = {"gguf-f16": "F16", "gguf-q4_k_m": "Q4_K_M", LORA: "LoRA"}
+TEMPLATE = "chat_template.jinja"
 KINDS = (ADAPTER, MERGED, *GGUF)
 VERSION = re.compile(r"(?P<role>[a-z][a-z0-9_-]{0,63})@v?(?P<number>[1-9][0-9]*)")
 
@@ -138,6 +140,9 @@ def find_files(
     for kind in kinds:
         if kind in GGUF:
             yield f"{stem}-{GGUF[kind]}.gguf", exports[kind].path
+            # A merged model has the template of the training inside, an adapter has none.
+            if kind == LORA and TEMPLATE in adapter.files:
+                yield TEMPLATE, adapter.folder / TEMPLATE
         elif kind == MERGED:
             yield from ((file, exports[kind].path / file) for file in model_files(exports[kind].path))
         else:

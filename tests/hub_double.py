@@ -18,7 +18,10 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import pytest
 import yaml
+from huggingface_hub import constants
+from huggingface_hub.utils import disable_progress_bars
 
 ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 REPOSITORY = r"(?P<repo>[\w.-]+/[\w.-]+)"
@@ -54,12 +57,14 @@ class HubDouble:
     """State of the server: tokens (with the organizations each may write to), repositories, LFS objects, requests.
 
     While `held` is set, the upload of an object with one of these digests is read half and then waits; `reached` tells.
-    `broken` uploads end with a closed connection instead, as many as that number says.
+    `broken` uploads end with a closed connection instead, as many as that number says; so does every request for the
+    file that is `unreachable`.
     """
 
     held: set[str] = field(default_factory=set)
     reached: threading.Event = field(default_factory=threading.Event)
     broken: int = 0
+    unreachable: str = ""
     tokens: dict[str, set[str]] = field(default_factory=dict)
     repositories: dict[str, Repository] = field(default_factory=dict)
     objects: dict[str, bytes] = field(default_factory=dict)
@@ -82,6 +87,15 @@ def open_hub(**tokens: set[str]) -> Iterator[HubDouble]:
             server.shutdown()
 
 
+def use_hub(hub: HubDouble, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client of this process talks to the double; it read its settings when it was imported."""
+    address = hub.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+    known = {"ENDPOINT": hub.endpoint, "HUGGINGFACE_CO_URL_TEMPLATE": address}
+    for name, value in {**known, "HF_HUB_OFFLINE": False, "HF_HUB_DISABLE_XET": True}.items():
+        monkeypatch.setattr(constants, name, value)
+    disable_progress_bars()
+
+
 class HubError(Exception):
     def __init__(self, status: int, message: str, code: str = "") -> None:
         super().__init__(message)
@@ -98,7 +112,8 @@ class HubHandler(BaseHTTPRequestHandler):
         path = self.path.split("?")[0]
         self.hub.requests.append(f"{self.command} {path}")
         length = int(self.headers.get("Content-Length") or 0)
-        if self.command == "PUT" and self.stopped(path, length):
+        lost = bool(self.hub.unreachable) and path.endswith(self.hub.unreachable)
+        if lost or (self.command == "PUT" and self.stopped(path, length)):
             self.close_connection = True
             return None
         body = self.rfile.read(length)

@@ -19,7 +19,7 @@ import yaml
 
 from deploy.card import ROW_FILE
 from deploy.upload_hf import main
-from tests.hub_double import HubDouble, Repository, open_hub
+from tests.hub_double import HubDouble, Repository, open_hub, use_hub
 
 REPOSITORY = Path(__file__).parent.parent
 TOKEN = "hf_" + "".join(random.Random(1).choices(string.ascii_letters, k=34))
@@ -159,6 +159,19 @@ def pushed(hub: HubDouble, folder: Path, *arguments: str) -> dict[str, bytes]:
     done = upload(hub, folder, *BASE, *arguments)
     assert done.returncode == 0, done.stderr
     return hub.repositories["my-town/mayor-lora"].files
+
+
+@pytest.fixture
+def pushed_here(hub: HubDouble, one_scanner: None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, bytes]]:
+    """A push within this process, which is quicker; returns the files that the Hub has then."""
+    use_hub(hub, monkeypatch)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+
+    def run(folder: Path, *arguments: str) -> dict[str, bytes]:
+        assert main([str(folder), "--repo", "my-town/mayor-lora", *BASE, *arguments]) == 0
+        return hub.repositories["my-town/mayor-lora"].files
+
+    return run
 
 
 def front_matter(card: bytes) -> dict[str, Any]:
@@ -326,13 +339,13 @@ def test_a_file_of_rows_or_preferences_names_its_role(name: str) -> None:
 
 
 def test_the_card_tells_base_recipe_counts_scores_and_limits_and_no_content(
-    hub: HubDouble, adapter: Path, tmp_path: Path
+    pushed_here: Callable[..., dict[str, bytes]], adapter: Path, tmp_path: Path
 ) -> None:
     mine = write_json(tmp_path / "mayor.json", evaluation(adapter, 0.9))
     base = write_json(tmp_path / "base.json", evaluation(None, 0.1))
     manifest = write_json(tmp_path / "manifest.json", data_manifest("0" * 64))
     arguments = ("--eval", str(mine), "--eval", str(base), "--manifest", str(manifest))
-    card = pushed(hub, adapter, *arguments)["README.md"]
+    card = pushed_here(adapter, *arguments)["README.md"]
     front = front_matter(card)
     assert front["base_model"] == "Qwen/Qwen2.5-7B-Instruct" and front["base_model_relation"] == "adapter"
     assert (front["library_name"], front["license"]) == ("peft", "apache-2.0") and "datasets" not in front
@@ -368,9 +381,14 @@ def test_the_manifest_of_other_data_never_reaches_the_card(here: Here, adapter: 
     assert "does not describe the mayor_train.jsonl" in refused(here(adapter, *BASE, "--manifest", str(other)))
 
 
-def test_an_adapter_without_a_record_of_its_run_says_so_on_its_card(hub: HubDouble, here: Here, adapter: Path) -> None:
+def test_an_adapter_without_a_record_of_its_run_says_so_on_its_card(
+    pushed_here: Callable[..., dict[str, bytes]], adapter: Path
+) -> None:
     (adapter / "run.json").unlink()
-    text = pushed(hub, adapter)["README.md"].decode()
+    text = pushed_here(adapter)["README.md"].decode()
     assert "without a record of its run" in text and "Do not assume that it is better than its base" in text
+
+
+def test_a_damaged_record_of_the_run_is_refused(here: Here, adapter: Path) -> None:
     (adapter / "run.json").write_text('{"config": 3}', encoding="utf-8")
     assert "run.json is not what it should be" in refused(here(adapter, *BASE))

@@ -17,15 +17,13 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
-from huggingface_hub import constants
-from huggingface_hub.utils import disable_progress_bars
 
 from deploy import pull_hf, upload_hf
 from deploy.evidence import adapter_digest
 from deploy.exports import Kind
 from deploy.registry import Registry, Version
 from deploy.release import ADAPTER, GGUF, KINDS
-from tests.hub_double import HubDouble, Repository, open_hub
+from tests.hub_double import HubDouble, Repository, open_hub, use_hub
 from tests.model_files import Value, gguf, merged_model, safetensors
 from tests.registry_town import BASE_MODEL, Town, make_town
 
@@ -76,13 +74,8 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Town:
 
 @pytest.fixture
 def on_hub(hub: HubDouble, one_scanner: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The client of this process talks to the double; it read its settings when it was imported."""
-    known = {"ENDPOINT": hub.endpoint, "HF_HUB_OFFLINE": False, "HF_HUB_DISABLE_XET": True}
-    known["HUGGINGFACE_CO_URL_TEMPLATE"] = hub.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
-    for name, value in known.items():
-        monkeypatch.setattr(constants, name, value)
+    use_hub(hub, monkeypatch)
     monkeypatch.setenv("HF_TOKEN", TOKEN)
-    disable_progress_bars()
 
 
 @pytest.fixture
@@ -198,12 +191,12 @@ def test_several_kinds_of_gguf_share_a_repository(hub: HubDouble, released: Town
     assert push("mayor@v1", *kinds, repo=repo, root=released.root).code == 0
     files = files_of(hub, repo=repo)
     names = {"gguf-f16": "mayor-F16.gguf", "gguf-q4_k_m": "mayor-Q4_K_M.gguf", "gguf-lora": "mayor-LoRA.gguf"}
-    assert set(files) == {"README.md", "SHA256SUMS", *names.values()}
+    assert set(files) == {"README.md", "SHA256SUMS", "chat_template.jinja", *names.values()}
     assert all(files[name] == paths[kind].read_bytes() for kind, name in names.items())
     front, card = front_matter(files["README.md"]), files["README.md"].decode()
     assert (front["base_model_relation"], front["library_name"]) == ("quantized", "gguf")
     assert "llama-server --model mayor-GGUF/mayor-Q4_K_M.gguf" in card
-    assert "`mayor-LoRA.gguf` is the adapter alone" in card
+    assert "--lora mayor-GGUF/mayor-LoRA.gguf --jinja --chat-template-file mayor-GGUF/chat_template.jinja" in card
     assert "`mayor-Q4_K_M.gguf` beside what it was made from: 108 of 111 tokens of 6 greedy answers" in card
 
 
@@ -501,6 +494,30 @@ def test_names_that_lead_elsewhere_are_refused(hub: HubDouble, pull: Run, tmp_pa
     there.commit({"SHA256SUMS": line.encode()})
     refused(pull(tmp_path / "mayor"), "lines that deploy.upload_hf does not write")
     assert not list(tmp_path.glob("*mayor*"))
+
+
+def test_a_pull_over_a_broken_line_is_one_sentence_and_goes_on(
+    hub: HubDouble, town: Town, push: Run, pull: Run, tmp_path: Path
+) -> None:
+    town.registered()
+    push("mayor@v1")
+    hub.unreachable = "adapter_model.safetensors"
+    refused(pull(tmp_path / "mayor", "v1"), "does not answer", "run this again")
+    assert not (tmp_path / "mayor").exists()
+    hub.unreachable = ""
+    hub.requests.clear()
+    assert pull(tmp_path / "mayor", "v1").code == 0
+    assert not [request for request in hub.requests if request.startswith("GET") and "adapter_config" in request]
+
+
+def test_a_line_that_breaks_at_the_digests_is_not_taken_for_a_repository_without_any(
+    hub: HubDouble, town: Town, push: Run, pull: Run, tmp_path: Path
+) -> None:
+    town.registered()
+    push("mayor@v1")
+    hub.unreachable = "SHA256SUMS"
+    refused(push("mayor@v1"), "does not answer")
+    refused(pull(tmp_path / "mayor", "v1"), "does not answer")
 
 
 def test_a_pull_says_what_is_missing(hub: HubDouble, town: Town, push: Run, pull: Run, tmp_path: Path) -> None:
