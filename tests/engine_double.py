@@ -268,11 +268,14 @@ class Served:
 
 
 @contextmanager
-def served(config: ServeConfig, engine: EngineDouble) -> Iterator[Served]:
-    """The real gateway under the real uvicorn, in a thread, until the block ends. It reads FORGE_API_KEYS here."""
+def served(config: ServeConfig, engine: EngineDouble, captures: bool = False) -> Iterator[Served]:
+    """The real gateway under the real uvicorn, in a thread, until the block ends. It reads FORGE_API_KEYS here.
+
+    Exchanges go to `kept`, or with `captures` to where the configuration says.
+    """
     fleet, kept, ready = FakeFleet(engine.url), Kept(), threading.Event()
     listening = bound("127.0.0.1", 0)
-    gateway = Gateway(config, fleet, kept)
+    gateway = Gateway(config, fleet, None if captures else kept)
     server = server_of(gateway)
 
     async def serve() -> None:

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from deploy.adapter import Refusal
@@ -155,3 +156,39 @@ def test_the_real_command_writes_redacted_pairs_and_is_started_again_after_a_kil
     content = file.read_text("utf-8")
     assert token not in content and "[SECRET:github-pat:" in content and content.count("\n") == 2
     assert token not in "".join(capfd.readouterr())
+
+
+@pytest.mark.slow
+def test_what_a_gateway_was_asked_becomes_rows_that_say_who_answered(tmp_path: Path) -> None:
+    from deploy.serve.config import CaptureConfig, ServeConfig
+    from tests.engine_double import engine_double, served
+    from tests.small_build import build, lines
+    from tests.transcripts import Script
+
+    folder = tmp_path / "captures"
+    config = ServeConfig(root=str(tmp_path), capture=CaptureConfig(True, str(folder), str(ROOT / "configs/data.yml")))
+    first = [{"role": "user", "content": "say the convoy of petals has left the depot"}]
+    second = [
+        *first,
+        {"role": "assistant", "content": "the convoy of petals has left the depot"},
+        {"role": "user", "content": "say it took the northern road this time"},
+    ]
+    cut = [{"role": "user", "content": "die after 3"}]
+    with engine_double() as engine, served(config, engine, captures=True) as gateway:
+        for messages in (first, second, cut):
+            body = {"model": "mayor", "messages": messages, "stream": True}
+            httpx.post(f"{gateway.url}/v1/chat/completions", json=body, timeout=30)
+        numbers = gateway.gateway.metrics
+    assert numbers.snapshot().captures == {"written": 3}
+    pairs = [json.loads(line) for file in folder.glob("*.jsonl") for line in file.read_bytes().splitlines()]
+    assert [(pair["model"], pair["ending"]) for pair in pairs] == [
+        ("mayor@v2", "complete"), ("mayor@v2", "complete"), ("mayor@v2", "interrupted"),
+    ]  # fmt: skip
+    Script().save(tmp_path / "projects")
+    source = {"kind": "pairs", "path": str(folder), "own_answers": "train"}
+    assert build(tmp_path, sources=[source]) == 0
+    (trace,) = lines(tmp_path, "origins.jsonl")
+    assert (trace["role"], trace["origin"]["model"], len(trace["trained"])) == ("mayor", "mayor@v2", 2)
+    assert [drop["reason"] for drop in lines(tmp_path, "drops.jsonl")] == [
+        "interrupted answer", "continued by a later request",
+    ]  # fmt: skip
