@@ -16,12 +16,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pytest
 import yaml
-from huggingface_hub import constants
-from huggingface_hub.utils import disable_progress_bars
+
+if TYPE_CHECKING:
+    import pytest
 
 ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 REPOSITORY = r"(?P<repo>[\w.-]+/[\w.-]+)"
@@ -89,6 +89,9 @@ def open_hub(**tokens: set[str]) -> Iterator[HubDouble]:
 
 def use_hub(hub: HubDouble, monkeypatch: pytest.MonkeyPatch) -> None:
     """The client of this process talks to the double; it read its settings when it was imported."""
+    from huggingface_hub import constants
+    from huggingface_hub.utils import disable_progress_bars
+
     address = hub.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
     known = {"ENDPOINT": hub.endpoint, "HUGGINGFACE_CO_URL_TEMPLATE": address}
     for name, value in {**known, "HF_HUB_OFFLINE": False, "HF_HUB_DISABLE_XET": True}.items():
