@@ -55,11 +55,6 @@ class Release:
     exports: Mapping[str, Export] = field(default_factory=dict)
 
     @property
-    def is_gguf(self) -> bool:
-        """Whether its files are GGUF."""
-        return self.kinds[0] in GGUF
-
-    @property
     def name(self) -> str:
         """mayor@v3, or the word for a folder that no registry knows."""
         return self.version.name if self.version else ADAPTER
@@ -70,15 +65,15 @@ def from_folder(folder: Path, base_model: str | None, results: Sequence[Path], m
     adapter = read_adapter(folder, base_model)
     training = read_training(folder / "run.json")
     return Release(
-        (ADAPTER,),
-        {name: folder / name for name in adapter.files},
-        adapter.base_model,
-        revision_of(adapter.config),
-        adapter.config,
-        adapter.left_out,
-        training,
-        read_evaluations(results, folder),
-        read_manifest(manifest, training) if manifest else training.manifest if training else None,
+        kinds=(ADAPTER,),
+        files={name: folder / name for name in adapter.files},
+        base_model=adapter.base_model,
+        base_revision=revision_of(adapter.config),
+        config=adapter.config,
+        left_out=adapter.left_out,
+        training=training,
+        evaluations=read_evaluations(results, folder),
+        dataset=read_manifest(manifest, training) if manifest else training.manifest if training else None,
     )
 
 
@@ -92,18 +87,18 @@ def from_registry(
     exports = {kind: find_export(registry, version, kind) for kind in kinds if kind != ADAPTER}
     training = read_training(version.folder / "run.json")
     return Release(
-        tuple(kinds),
-        dict(find_files(adapter, kinds, exports, repo.split("/")[1])),
-        adapter.base_model,
-        version.base_revision or revision_of(adapter.config),
-        adapter.config,
-        adapter.left_out if kinds == [ADAPTER] else (),
-        training,
-        evaluations_of(version),
-        training.manifest if training else None,
-        len(registry.sessions_of(role, number)) or None,
-        version,
-        exports,
+        kinds=tuple(kinds),
+        files=dict(find_files(adapter, kinds, exports, repo.split("/")[1])),
+        base_model=adapter.base_model,
+        base_revision=version.base_revision or revision_of(adapter.config),
+        config=adapter.config,
+        left_out=adapter.left_out if exports == {} else (),
+        training=training,
+        evaluations=evaluations_of(version),
+        dataset=training.manifest if training else None,
+        sessions=len(registry.sessions_of(role, number)) or None,
+        version=version,
+        exports=exports,
     )
 
 
