@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+CAPTURES = "captures-"  # how their names begin
 LOCK = ".writing"
 _BLOCK = 1 << 16  # bytes read at once where the last whole line is looked for
 
@@ -37,7 +38,7 @@ class DayFiles:
             os.close(self._lock)
             problem = f"{folder}: another gateway captures into it. Stop it, or give this one a folder of its own."
             raise Busy(problem) from None
-        self.repaired = tuple(path for path in sorted(folder.glob("captures-*.jsonl")) if _repair(path))
+        self.repaired = tuple(path for path in sorted(folder.glob(f"{CAPTURES}*.jsonl")) if _repair(path))
 
     def append(self, day: str, line: bytes) -> None:
         """Write a line (without its end) to the file of a day. Raises OSError, and then the file is as before."""
@@ -70,7 +71,7 @@ class DayFiles:
         self.save()
         if self._file >= 0:
             os.close(self._file)
-        path = self._folder / f"captures-{day}.jsonl"
+        path = self._folder / f"{CAPTURES}{day}.jsonl"
         self._file, self._day = _opened(path), day
 
 

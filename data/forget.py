@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from data.capture_file import CAPTURES
 from data.config import ConfigError, DataConfig, repository_path
 from data.counted import counted
 from data.extract.archive_view import VIEW
@@ -25,6 +26,7 @@ from data.validate.rows import COMBINED, DatasetError, file_name, open_build
 
 _RUNS = ("run.json", "start.json")  # what a finished training and one under way say of the rows that they got
 _LEAST_PREFIX = 8
+_MAKE_AGAIN = "Make it again after the next build, or delete it."
 _TEXTS = (".json", ".jsonl", ".html", ".md", ".txt", ".csv")
 
 
@@ -140,7 +142,9 @@ def _about_copies(session: str, made: Iterable[Path], datasets: Iterable[Path], 
     for path in made:
         told = path in named or path.resolve() == listed.resolve()
         if path.suffix in _TEXTS and not told and _holds(path, [session.encode()]):
-            yield f"{path} names it as well. Make it again after the next build, or delete it."
+            captured = path.name.startswith(CAPTURES)
+            advice = "Builds pass over it there; nobody deletes it but you." if captured else _MAKE_AGAIN
+            yield f"{path} names it as well. {advice}"
 
 
 def _about_runs(holders: Iterable[Holder], datasets: Iterable[Path], runs: Iterable[Path]) -> Iterator[str]:
