@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,10 +48,8 @@ class OnnxModel:
     """A folder that onnxruntime-genai loads."""
 
     def __init__(self, folder: Path) -> None:
-        import onnxruntime_genai
-
-        self._library = onnxruntime_genai
-        self._model = onnxruntime_genai.Model(str(folder))
+        self._library: Any = import_module("onnxruntime_genai")
+        self._model = self._library.Model(str(folder))
 
     def logits(self, tokens: Sequence[int]) -> Any:
         """float32 logits, one row a token."""
