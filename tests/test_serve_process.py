@@ -17,7 +17,9 @@ import pytest
 
 from deploy.adapter import Refusal
 from deploy.serve.__main__ import bound, main
+from deploy.serve.admin import folder_of_version
 from deploy.serve.config import CaptureConfig, ServeConfig, TimeoutsConfig
+from deploy.serve.errors import ApiError
 from deploy.serve.types import Ending, Exchange
 from tests.conftest import ROOT
 from tests.engine_double import EngineDouble, Served, engine_double, served
@@ -219,3 +221,23 @@ def test_what_no_version_saw_is_not_kept(keeping: Served) -> None:
     body = {"model": "alderman", "messages": [{"role": "user", "content": "say hi"}]}
     assert CLIENT.post(f"{keeping.url}/v1/chat/completions", json=body).status_code == 404
     assert len(keeping.kept.exchanges) == before
+
+
+# --- folders ----------------------------------------------------------------------------------------------------------
+def test_only_the_folder_of_a_registered_version_is_a_model_path(tmp_path: Path) -> None:
+    root, outside = tmp_path / "output", tmp_path / "elsewhere" / "adapters" / "mayor" / "v3"
+    version = root / "adapters" / "mayor" / "v3"
+    draft, export = root / "adapters" / "mayor" / "draft", root / "exports" / "mayor" / "v3"
+    for folder in (version / "inner", outside, draft, export):
+        folder.mkdir(parents=True)
+    (root / "adapters" / "mayor" / "v4").symlink_to(outside)
+    (root / "adapters" / "mayor" / "v5").symlink_to(version)
+    (tmp_path / "link").symlink_to(version)
+    for same in (version, tmp_path / "link", root / "adapters" / "mayor" / "v5", version / "inner" / ".."):
+        assert folder_of_version(root, str(same)) == ("mayor", 3)
+    refused = [outside, version / "inner", version.parent, root / "adapters", root / "adapters" / "mayor" / "v4"]
+    refused += [draft, export, version.parent / "v9"]
+    for other in (*map(str, refused), "/", "..", "\0", "x" * 900, f"{version}/../../../../elsewhere/adapters/mayor/v3"):
+        with pytest.raises(ApiError) as problem:
+            folder_of_version(root, other)
+        assert problem.value.status == 400 and str(tmp_path) not in problem.value.message
