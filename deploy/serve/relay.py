@@ -89,6 +89,7 @@ class Relay:
         """Every part at once. The next is read when the client has taken this one, so a slow one slows the engine."""
         async for part in reply.aiter_raw():
             if not self._started:
+                presence.began()
                 await self._begin("text/event-stream; charset=utf-8")
             self._answer.add(part)
             self.stalled = True
