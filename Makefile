@@ -20,9 +20,13 @@ SAMPLES ?=
 TASKS ?=
 MODEL_ARGS ?=
 VERSION ?=
-KIND ?= gguf-q4_k_m
+KIND ?=
 SESSION ?=
 WHY ?=
+FORCE ?=
+ROLLBACK ?=
+HOST ?=
+PRE_TOKENIZER ?=
 CONFIG ?= configs/serve.yml
 # dashscope carries the Qwen vocabulary; nothing else of it is used, so its own dependencies stay out.
 VOCABULARY := dashscope==2.0.2
@@ -102,7 +106,7 @@ judge: $(VENV)/.light
 
 promote: $(VENV)/.light
 	@$(NEEDS_VERSION)
-	@$(REGISTRY) promote $(ROLE) $(VERSION) $(if $(WHY),--why "$(WHY)")
+	@$(REGISTRY) promote $(ROLE) $(VERSION) $(if $(FORCE),--force) $(if $(WHY),--why "$(WHY)")
 
 rollback: $(VENV)/.light
 	@$(REGISTRY) rollback $(ROLE) $(if $(WHY),--why "$(WHY)")
@@ -110,17 +114,22 @@ rollback: $(VENV)/.light
 lineage: $(VENV)/.light
 	@$(REGISTRY) lineage $(if $(SESSION),--session $(SESSION),$(ROLE) $(VERSION))
 
-merge onnx: $(VENV)/.train
+merge: $(VENV)/.train
 	@$(NEEDS_VERSION)
-	@$(BIN)/python -m deploy.$@ $(ROLE) $(VERSION)
+	@$(BIN)/python -m deploy.merge $(ROLE) $(VERSION)
 
 gguf: $(VENV)/.train
 	@$(NEEDS_VERSION)
-	@$(BIN)/python -m deploy.gguf $(ROLE) $(VERSION) --kind $(KIND)
+	@$(BIN)/python -m deploy.gguf $(ROLE) $(VERSION) --kind $(or $(KIND),gguf-q4_k_m) $(addprefix --pre-tokenizer ,$(PRE_TOKENIZER))
+
+onnx: $(VENV)/.train
+	@$(NEEDS_VERSION)
+	@$(BIN)/python -c 'import onnxruntime_genai' 2>/dev/null || $(PIP) --editable '.[onnx]'
+	@$(BIN)/python -m deploy.onnx $(ROLE) $(VERSION) $(addprefix --kind ,$(KIND))
 
 ollama: $(VENV)/.light
 	@$(NEEDS_VERSION)
-	@$(BIN)/python -m deploy.ollama $(ROLE) $(VERSION)
+	@$(BIN)/python -m deploy.ollama $(ROLE) $(VERSION) $(addprefix --host ,$(HOST)) $(if $(ROLLBACK),--rollback,--latest)
 
 engine: $(VENV)/.light
 	@$(BIN)/python -m deploy.engine
@@ -130,7 +139,7 @@ serve: $(VENV)/.light
 
 push: $(VENV)/.light
 	@$(if $(REPO),,echo "make push needs the repository: make push ROLE=$(ROLE) REPO=you/name" >&2; exit 2)
-	@$(BIN)/python -m deploy.upload_hf $(if $(VERSION),$(ROLE)@$(VERSION),$(ADAPTER)) --repo $(REPO) \
+	@$(BIN)/python -m deploy.upload_hf $(if $(VERSION),$(ROLE)@$(VERSION),$(ADAPTER)) --repo $(REPO) $(addprefix --kind ,$(KIND)) \
 		$(if $(VERSION),,$(addprefix --eval ,$(wildcard $(EVALS)/adapter/results.json $(EVALS)/base/results.json)) \
 		$(addprefix --manifest ,$(wildcard $(OUT)/manifest.json)))
 
@@ -195,6 +204,7 @@ $(VENV)/.sky: $(VENV)/.light
 	@$(VENV)/sky/bin/python -m pip install --quiet --disable-pip-version-check skypilot==0.14.1
 	@touch $@
 
-# What cannot be made again stays: the archived transcripts, and the list of what nobody may use.
+# What cannot be made again stays: archived transcripts, captures, the list of what nobody may use, and what was released.
 clean:
-	@test ! -d output || find output -mindepth 1 -maxdepth 1 ! -name archive ! -name forgotten.txt -exec rm -rf {} +
+	@test ! -d output || find output -mindepth 1 -maxdepth 1 ! -name archive ! -name captures ! -name forgotten.txt \
+		! -name "registry.db*" ! -name adapters ! -name evals -exec rm -rf {} +

@@ -43,7 +43,7 @@ def role_names() -> tuple[str, ...]:
 
 
 def override_names() -> tuple[str, ...]:
-    """The overrides that ship with the recipes: every file beside base.yml but data.yml and serve.yml, which are none."""
+    """The overrides that ship with the recipes: every file beside base.yml but data.yml and serve.yml."""
     return tuple(sorted(file.stem for file in CONFIGS.glob("*.yml") if file.stem not in ("base", "data", "serve")))
 
 

@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import httpx
-
 
 @dataclass(frozen=True)
 class Place:
@@ -27,6 +25,8 @@ class Place:
 
     async def admin(self, action: str, body: Mapping[str, Any]) -> "Said":
         """POST /admin/ACTION."""
+        import httpx
+
         async with httpx.AsyncClient(timeout=60) as client:
             started = time.perf_counter()  # the client's certificates take longer to load than a rollback takes
             said = await client.post(f"{self.url}/admin/{action}", json=dict(body), headers=dict(self.headers))
@@ -72,6 +72,8 @@ async def gateway(config: Path, port: int, model: str, log: Path) -> AsyncIterat
 
 
 async def _ready(place: Place, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    import httpx
+
     async with httpx.AsyncClient(timeout=5) as client:
         for _ in range(600):
             if process.poll() is not None:

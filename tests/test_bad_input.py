@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -580,11 +579,11 @@ def test_thousands_of_tiny_files_are_read_in_moderate_time(tmp_path: Path, capsy
         s = Script(session=f"5e551011-0000-4000-8001-{number:012d}")
         s.human(f"what is part {number} about")
         (tmp_path / "projects" / PROJECT / f"{number}.jsonl").write_text(s.text() if number % 2 else "")
-    begun = time.monotonic()
+    begun = sum(os.times()[:4])  # what others do on the machine does not count
     built = build(tmp_path, capsys)
     assert built.trained == dict.fromkeys(GOOD, 1)
     assert sum(built.fates.values()) == 4 + 2_500
-    assert time.monotonic() - begun < 60
+    assert sum(os.times()[:4]) - begun < 60
 
 
 # The kernel's own peak of this program: that of getrusage begins with the size of whoever started it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scripts.load import Answer, _pieces, _unchunked, ask
+from scripts.release_steps import count, need
+from scripts.serving import free_port, kill_engine
 from tests.conftest import ROOT
 
 
@@ -70,3 +73,15 @@ def test_no_request_fails_or_mixes_while_versions_change_and_the_engine_dies(
     assert int(found["requests during the changes"].split()[0].replace(",", "")) >= 500
     assert int(found["engine killed: requests in flight that failed"]) <= 20
     assert all(int(number) > 0 for number in found["swaps, rollbacks, refused swaps"].split(", "))
+
+
+def test_a_free_port_is_free_and_no_engine_is_killed_where_there_is_none() -> None:
+    assert 1024 < free_port() < 65536
+    assert kill_engine(os.getpid()) == 0
+
+
+def test_an_empty_answer_is_no_release() -> None:
+    with pytest.raises(RuntimeError, match="empty"):
+        need(False, "the client got an empty answer")
+    with pytest.raises(RuntimeError, match="not what a swap"):
+        count([Answer(200, "mayor@v1", "yes", 1, True, 0.0, 0.1, 0.2)], "mayor")

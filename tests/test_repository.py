@@ -94,8 +94,8 @@ def said_by(command: str) -> tuple[str, set[str]]:
     return said, {name for name in loaded if not name.startswith("_")} - sys.stdlib_module_names
 
 
-# Two print, and one writes what Axolotl says: none has anything to choose.
-WITHOUT_OPTIONS = {"configs.make_schema", "eval.scenario", "eval.domain_tasks"}
+# Two print, one writes what Axolotl says, one becomes the engine's process: none has anything to choose.
+WITHOUT_OPTIONS = {"configs.make_schema", "eval.scenario", "eval.domain_tasks", "deploy.serve.leash"}
 WITH_OPTIONS = [name for name in commands(*ROOMS, "scripts") if name not in WITHOUT_OPTIONS]
 
 

@@ -11,6 +11,7 @@ import yaml
 
 from configs.combine import combine, merge
 from configs.files import CONFIGS
+from configs.rules import problems_of
 from configs.strict_yaml import load_mapping
 from data.config import load_config
 from eval.episode import gold_answers, rehearse
@@ -21,6 +22,7 @@ from scripts.smoke_data import main, walkthrough
 
 ROOT = Path(__file__).parent.parent
 SMOKE = ROOT / "scripts" / "smoke.sh"
+SECOND = ROOT / "scripts" / "release_second.yml"
 RELEASE = ROOT / "scripts" / "release_smoke.sh"
 PHASES = [str(ROOT / "scripts/phases.sh"), "--roles", "refinery", "--root", "output/smoke", "--with", "smoke"]
 PLAYED = ["--config", "output/smoke/data.yml", "--scenarios", "scripts/smoke_scenarios", *("--max-new-tokens", "2048")]
@@ -160,6 +162,12 @@ def test_the_adapter_is_released_served_changed_under_load_and_fetched_from_a_hu
     assert said.count("as gguf-q4_k_m") == 2 and said.count("Q4_K") >= 2
     assert re.search(r"[0-9]+ answers under load: [0-9]+ by refinery@v1, [0-9]+ by refinery@v2, 0 failed", said)
     assert "adapter_model.safetensors came back as it went" in said
+
+
+def test_the_second_version_is_a_recipe_like_any_other() -> None:
+    recipe = combine("refinery", ["smoke", str(SECOND)], run="refinery-half")
+    assert recipe["max_steps"] == 150
+    assert problems_of(recipe, [SECOND]) == []
 
 
 def test_the_release_comes_in_the_order_in_which_its_steps_need_each_other() -> None:
