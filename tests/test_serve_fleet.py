@@ -155,7 +155,8 @@ def test_in_any_order_answers_stay_whole_and_the_registry_is_followed(
             asyncio.create_task(step(fleet, town, held, *each)) for each in steps if await paced(fleet, engine, each)
         ]
         await asyncio.gather(*running)
-        for stack, lease in held:
+        while held:
+            stack, lease = held.pop()
             assert lease.model in engine.loaded and lease.model == f"mayor@v{lease.version}"
             stack.close()
         await fleet._settle(everything=True)
