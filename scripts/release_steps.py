@@ -7,6 +7,7 @@ under load; `hub` pushes a version to a Hub double on this machine and fetches i
 import argparse
 import asyncio
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -48,7 +49,8 @@ async def serve(root: Path, role: str) -> None:
     port = free_port()
     config = _config(root, port)
     async with gateway(config, port, role, root / "served" / "gateway.log") as place:
-        say(f"[bold]{role}[/]: {await asyncio.to_thread(chat, place)}", markup=True)
+        asked, answer = await asyncio.to_thread(chat, place, root / "datasets" / f"{role}_test.jsonl")
+        say(f"a person: {asked}\n{role}: {answer}", markup=False)
         load = Load(place.url, role, place.headers, CLIENTS)
         running = asyncio.create_task(load.until_stopped())
         for change, body in (("reload-model", {"role": role, "version": NEW}), ("rollback", {"role": role})):
@@ -70,18 +72,22 @@ async def _answered(load: Load, number: int) -> None:
     raise RuntimeError(f"only {len(load.answers)} answers in five minutes")
 
 
-def chat(place: Place) -> str:
-    """What the official client gets for one question, whole and streamed."""
+def chat(place: Place, rows: Path) -> tuple[str, str]:
+    """The first words of a held-out row, and what the official client gets for them, whole and streamed."""
     from openai import OpenAI
 
+    told = {"system": "system", "human": "user"}
+    opening = json.loads(rows.read_text("utf-8").splitlines()[0])["conversations"][:2]
+    messages = [{"role": told[message["from"]], "content": message["value"]} for message in opening]
+
     client = OpenAI(base_url=f"{place.url}/v1", api_key="not-needed-on-loopback")
-    asked = {"model": place.model, "messages": [{"role": "user", "content": "Is the queue empty?"}], "temperature": 0}
-    whole = client.chat.completions.create(**asked, max_tokens=48).choices[0].message
-    with client.chat.completions.create(**asked, max_tokens=48, stream=True) as events:
+    asked = {"model": place.model, "messages": messages, "temperature": 0}
+    whole = client.chat.completions.create(**asked, max_tokens=96).choices[0].message
+    with client.chat.completions.create(**asked, max_tokens=96, stream=True) as events:
         pieces = [event.choices[0].delta for event in events if event.choices]
-    told = [" ".join(filter(None, (message.content, *_calls(message)))) for message in (whole, *pieces)]
-    need(bool(told[0]) and any(told[1:]), "the client got an empty answer")
-    return told[0]
+    said = [" ".join(filter(None, (message.content, *_calls(message)))) for message in (whole, *pieces)]
+    need(bool(said[0]) and any(said[1:]), "the client got an empty answer")
+    return messages[-1]["content"], said[0]
 
 
 def _calls(message: object) -> list[str]:
