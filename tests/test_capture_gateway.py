@@ -87,7 +87,7 @@ def test_nobody_waits_for_a_child_that_hangs_and_what_does_not_fit_is_counted(
         start = time.perf_counter()
         for _ in range(1000):
             recorder.note(exchange(text="x" * 10_000))
-        assert time.perf_counter() - start < 1
+        assert time.perf_counter() - start < 5
 
     fates = run(use, sys.executable, "-c", CHILD, str(tmp_path / "out"), limit=1_000_000)
     assert fates[NO_ROOM] > 800

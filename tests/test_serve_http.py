@@ -254,7 +254,7 @@ def test_an_answer_in_one_piece_has_the_whole_time(here: Served) -> None:
 def test_a_stream_has_an_end(here: Served) -> None:
     started = time.monotonic()
     answer = ask(here, "wait 0.3 " + "a " * 50, stream=True)
-    assert 0.7 < time.monotonic() - started < 3 and '"timeout"' in answer.text
+    assert 0.7 < time.monotonic() - started < 15 and '"timeout"' in answer.text
     assert last_seen(here).interrupted
 
 
