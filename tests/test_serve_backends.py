@@ -274,6 +274,35 @@ def test_an_engine_that_hangs_is_killed_and_started_again(tmp_path: Path, monkey
     started(script.process, work)
 
 
+def test_an_engine_stops_though_its_watcher_missed_the_first_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script, lost, asked = Script(tmp_path, HEALTHY), asyncio.Event(), asyncio.Event()
+
+    async def deaf(url: str, seconds: float) -> bool:
+        try:
+            asked.set()
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            if lost.is_set():
+                raise
+            lost.set()
+        return True
+
+    async def run() -> float:
+        monkeypatch.setattr(engine_process, "HEALTH_EVERY", 0.01)
+        await script.process.start()
+        monkeypatch.setattr(engine_process, "answers", deaf)
+        await asked.wait()
+        begun = time.monotonic()
+        await script.process.stop()
+        return time.monotonic() - begun
+
+    # The time limit would be a second word.
+    assert asyncio.run(asyncio.wait_for(run(), 30)) < 20
+    assert lost.is_set() and not alive(int(script.log.read_text().split()[0]))
+
+
 GATEWAY = """
 import asyncio, sys
 from pathlib import Path

@@ -434,6 +434,34 @@ def test_an_engine_that_starts_again_is_unavailable_not_unknown(town: Town) -> N
     with_fleet(town, engine, work)
 
 
+def test_a_stop_whose_cancellation_gets_lost_in_a_library_ends_all_the_same(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet_module, "EVERY", 0.01)
+    inside = asyncio.Event()
+
+    class Deaf(Pretended):
+        async def check(self) -> None:
+            try:
+                inside.set()
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                if "lost" in self.log:
+                    raise
+                self.log.append("lost")
+
+    engine = Deaf()
+
+    async def run() -> None:
+        fleet = EngineFleet(engine, town.root, "gastown")
+        await fleet.start()
+        await inside.wait()
+        await fleet.stop()
+
+    asyncio.run(asyncio.wait_for(run(), 15))
+    assert "lost" in engine.log
+
+
 def test_an_empty_registry_serves_nothing_and_says_what_to_do(tmp_path: Path) -> None:
     async def work(fleet: EngineFleet) -> None:
         assert not fleet.ready() and fleet.state() == ()

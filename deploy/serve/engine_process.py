@@ -22,6 +22,7 @@ from typing import Final
 
 from deploy.serve import leash
 from deploy.serve.backend import EngineError
+from deploy.serve.stopping import ended
 from deploy.serve.types import Unavailable
 
 DIED: Final = "it died and starts again"
@@ -102,9 +103,7 @@ class EngineProcess:
     async def stop(self) -> None:
         """Ends the process and its children, by force where it does not go."""
         if self._watcher is not None:
-            self._watcher.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watcher
+            await ended([self._watcher])
         self._problem = "the engine has been stopped"
         await self._end()
 

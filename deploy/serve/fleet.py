@@ -23,6 +23,7 @@ from deploy.serve.engine_config import EngineConfig, LlamaServer
 from deploy.serve.leases import Leases
 from deploy.serve.names import names, unknown
 from deploy.serve.served import Ask, Served
+from deploy.serve.stopping import ended
 from deploy.serve.swap import CANNOT, Swap
 from deploy.serve.types import Change, Lease, RoleState, Unavailable
 
@@ -72,9 +73,7 @@ class EngineFleet:
         self._spawn(self._follow(self._registry, changes))
 
     async def stop(self) -> None:
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await ended(self._tasks)
         await self._backend.stop()
         if self._registry is not None:
             self._registry.close()
