@@ -195,7 +195,6 @@ ifdef CI
 		{ apt-get -qq update && apt-get -qq -y install openssh-server rsync chromium bubblewrap && \
 		apt-get -qq -y install --no-install-recommends buildah mmdebstrap; } >/dev/null
 endif
-	-@$(if $(CI),$(BIN)/python -m deploy.engine)
 	@touch $@
 
 # SkyPilot only reads infra/sky.yml, in an environment of its own: its pins and Axolotl's exclude each other.
