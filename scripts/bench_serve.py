@@ -21,8 +21,9 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from deploy.serve.engine_process import free_port
 from scripts.load import Answer, Load, ask
-from scripts.serving import Place, free_port, gateway, kill_engine
+from scripts.serving import Place, gateway, kill_engine
 
 if TYPE_CHECKING:
     from tests.gguf_town import ServedTown

@@ -19,20 +19,8 @@ python="${PYTHON:-.venv/bin/python}"
 root=output/smoke evals="output/smoke/evals/$role" second="$role-half"
 export OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
-step() { # step "what happens" COMMAND...
-  local title="$1" started=$SECONDS
-  shift
-  printf '\n== %s\n' "$title"
-  if "$dry_run"; then printf '%s\n' "$*"; else "$@" && printf '   %d s\n' "$((SECONDS - started))"; fi
-}
-
-quietly() { # quietly LOG COMMAND...: a long log goes to a file; its last line says how it ended
-  local log="$1" code=0
-  shift
-  "$@" >"$log" 2>&1 || code=$?
-  if ((code)); then tail -n 20 "$log" >&2; else tail -n 1 "$log"; fi
-  return "$code"
-}
+# shellcheck source=scripts/steps.sh disable=SC1091
+source scripts/steps.sh
 
 registry=("$python" -m deploy.registry)
 bench=("$python" -m eval.role_bench --base-model "$root/base" --role "$role" --config "$root/data.yml" --rows "$root/datasets"

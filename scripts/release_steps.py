@@ -20,8 +20,9 @@ from typing import Final
 import yaml
 from rich.console import Console
 
+from deploy.serve.engine_process import free_port
 from scripts.load import Answer, Load
-from scripts.serving import Place, free_port, gateway
+from scripts.serving import Place, gateway
 
 OLD, NEW = 1, 2
 CLIENTS: Final = 8

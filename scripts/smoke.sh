@@ -20,20 +20,8 @@ root=output/smoke
 # One thread: two are slower on a shared machine at this size, and the order of sums stays the same.
 export OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
-step() { # step "what happens" COMMAND...
-  local title="$1" started=$SECONDS
-  shift
-  printf '\n== %s\n' "$title"
-  if "$dry_run"; then printf '%s\n' "$*"; else "$@" && printf '   %d s\n' "$((SECONDS - started))"; fi
-}
-
-quietly() { # quietly LOG COMMAND...: a long log goes to a file; its last line says how it ended
-  local log="$1" code=0
-  shift
-  "$@" >"$log" 2>&1 || code=$?
-  if ((code)); then tail -n 20 "$log" >&2; else tail -n 1 "$log"; fi
-  return "$code"
-}
+# shellcheck source=scripts/steps.sh disable=SC1091
+source scripts/steps.sh
 
 "$dry_run" || { rm -rf "$root" && mkdir -p "$root"; }
 step "A town of agents talks" \

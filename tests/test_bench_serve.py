@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deploy.serve.engine_process import free_port
 from scripts.load import Answer, _pieces, _unchunked, ask
 from scripts.release_steps import count, need
-from scripts.serving import free_port, kill_engine
+from scripts.serving import kill_engine
 from tests.conftest import ROOT
 
 

@@ -13,7 +13,7 @@ def train(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([str(TRAIN), *arguments], capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("script", ["train.sh", "smoke.sh", "release_smoke.sh"])
+@pytest.mark.parametrize("script", ["train.sh", "smoke.sh", "release_smoke.sh", "steps.sh"])
 def test_the_scripts_are_shellcheck_clean(script: str) -> None:
     shellcheck = ROOT / ".venv" / "bin" / "shellcheck"
     command = [str(shellcheck) if shellcheck.exists() else "shellcheck", str(ROOT / "scripts" / script)]
