@@ -42,6 +42,7 @@ class LlamaRouter:
         self._sections: dict[str, Artefact] = {}
         self._wanted: set[str] = set()
         self._writing = asyncio.Lock()
+        self._waking = asyncio.Lock()
         self._client: httpx.AsyncClient | None = None
         # The key reaches the children in the same way; the empty cache keeps models of other programs out of the list.
         more = {"LLAMA_API_KEY": self._key, "LLAMA_CACHE": str(folder / "no-models")}
@@ -91,7 +92,8 @@ class LlamaRouter:
 
     async def unload(self, name: str) -> None:
         """The section stays in the file until the router starts again: taking it out gains nothing."""
-        self._wanted.discard(name)
+        async with self._waking:  # a `check` on its way would load it again behind our back
+            self._wanted.discard(name)
         if not _runs(await self._states(), name):
             return
         await self._post("unload", name)
@@ -110,10 +112,11 @@ class LlamaRouter:
     async def check(self) -> None:
         """A child that died is loaded again by the next request; this does it before one comes."""
         states = await self._states()
-        for name in self._wanted:
-            if states.get(name, {}).get("value") == "unloaded":
-                with contextlib.suppress(EngineError):
-                    await self._post("load", name)
+        for name in [name for name in self._wanted if states.get(name, {}).get("value") == "unloaded"]:
+            async with self._waking:
+                if name in self._wanted:
+                    with contextlib.suppress(EngineError):
+                        await self._post("load", name)
 
     def _words(self, port: int) -> list[str]:
         """The command line for a port. A new router knows only what is wanted."""
