@@ -43,8 +43,9 @@ def role_names() -> tuple[str, ...]:
 
 
 def override_names() -> tuple[str, ...]:
-    """The overrides that ship with the recipes: every file beside base.yml but data.yml and serve.yml."""
-    return tuple(sorted(file.stem for file in CONFIGS.glob("*.yml") if file.stem not in ("base", "data", "serve")))
+    """The overrides that ship with the recipes: every file beside base.yml but those of other rooms."""
+    others = ("base", "data", "serve", "loop")
+    return tuple(sorted(file.stem for file in CONFIGS.glob("*.yml") if file.stem not in others))
 
 
 def combine(role: str, overrides: Iterable[str] = (), output: Output | None = None, run: str = "") -> Config:

@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 import yaml
 
-SourceKind = Literal["sessions", "observers", "beads", "qna", "pairs"]
+SourceKind = Literal["sessions", "observers", "beads", "qna", "pairs", "vault", "pulls"]
 ToolFormat = Literal["xml", "native"]
 
 
@@ -27,10 +27,47 @@ class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pass
 
 
+class VaultConfig(Struct, frozen=True):
+    """What of an Obsidian vault is a reflection.
+
+    A note or section with one of `tags` (nested ones too, case apart), or under a heading that `journals` matches, or a
+    paragraph with one of `phrases`. `leave_out` are folders, by name; a note over `max_bytes` is set aside, and so is
+    a reflection under `min_words`.
+    """
+
+    tags: tuple[str, ...] = ("reflection", "insight", "learning", "decision", "analysis", "takeaway", "realization")
+    phrases: tuple[str, ...] = (
+        "I think", "I feel", "I realize", "I wonder", "Looking back", "What if", "On one hand", "Ultimately decided",
+    )  # fmt: skip
+    journals: str = r"(?i)^(?:journal|reflections?|daily (?:log|notes?)|evening|morning pages|gratitude|lessons?)\b"
+    leave_out: tuple[str, ...] = (".obsidian", ".trash", "templates", "template", "attachments")
+    max_bytes: int = 5_000_000
+    min_words: int = 12
+
+
+class PullsConfig(Struct, frozen=True):
+    """Which merged changes of a git repository are examples: on `branch` (empty: the one checked out), of at most
+    `max_files` files and `max_lines` changed lines, with at least `min_words` words of message.
+
+    `leave_out` are regular expressions of paths that nobody wrote, beside those that git itself calls generated.
+    """
+
+    branch: str = ""
+    max_files: int = 12
+    max_lines: int = 300
+    min_words: int = 4
+    leave_out: tuple[str, ...] = (
+        r"(?:^|/)(?:vendor|node_modules|third_party|dist|build)/",
+        r"(?:^|/)(?:package-lock\.json|yarn\.lock|pnpm-lock\.yaml|uv\.lock|poetry\.lock|Cargo\.lock|go\.sum)$",
+        r"\.(?:min\.js|min\.css|map|pb\.go|lock)$|_pb2\.pyi?$",
+    )
+
+
 class SourceConfig(Struct, frozen=True):
     """Where conversations come from. `{sessions}` in the path is the folder given by --sessions.
 
     Of pairs, `own_answers` says whether answers of our own adapters are learned, and `own_limit` how many at most.
+    `vault` and `pulls` are for the sources of these kinds.
     """
 
     kind: SourceKind
@@ -39,6 +76,8 @@ class SourceConfig(Struct, frozen=True):
     role: str = ""
     own_answers: Literal["leave", "train"] = "leave"
     own_limit: int | None = None
+    vault: VaultConfig = VaultConfig()
+    pulls: PullsConfig = PullsConfig()
 
 
 class RoleConfig(Struct, frozen=True):
@@ -225,13 +264,26 @@ class PreferencesConfig(Struct, frozen=True):
     max_tokens: int = 2048
 
 
+class CurationConfig(Struct, frozen=True):
+    """What people decided about single examples: the database that `python -m data.curate` writes, and whether
+    examples that nobody has decided about are used (`all`) or only approved ones (`approved`).
+    """
+
+    decisions: str = "output/curation.db"
+    use: Literal["all", "approved"] = "all"
+
+
 class SplitConfig(Struct, frozen=True):
     val: float = 0.1
     test: float = 0.1
 
 
 class DataConfig(Struct, frozen=True):
-    """`archive` is the folder that keeps raw transcripts, `forgotten` the list of sessions that no build may use."""
+    """`archive` is the folder that keeps raw transcripts, `forgotten` the list of sessions that no build may use.
+
+    `model_prefix`, `training`, `eval`, `rubric` and `serving` are a pack's words to the other rooms, which check them
+    (configs/packs.py).
+    """
 
     base_model: str
     sources: tuple[SourceConfig, ...]
@@ -253,7 +305,13 @@ class DataConfig(Struct, frozen=True):
     balance: BalanceConfig = BalanceConfig()
     audit: AuditConfig = AuditConfig()
     preferences: PreferencesConfig = PreferencesConfig()
+    curation: CurationConfig = CurationConfig()
     split: SplitConfig = SplitConfig()
+    model_prefix: str = ""
+    training: dict[str, Any] = {}
+    eval: dict[str, Any] = {}
+    rubric: dict[str, Any] = {}
+    serving: dict[str, Any] = {}
 
 
 class StrictLoader(yaml.SafeLoader):
@@ -357,6 +415,9 @@ def _contradictions(config: DataConfig) -> Iterator[str]:
             yield f"sources[{index}].role: {source.role} is not one of the roles ({', '.join(config.roles)})."
         if source.kind != "pairs" and (source.own_answers != "leave" or source.own_limit is not None):
             yield f"sources[{index}]: own_answers and own_limit are for pairs. Remove them from {source.kind}."
+        for kind in ("vault", "pulls"):
+            if source.kind != kind and getattr(source, kind) != getattr(SourceConfig(kind, ""), kind):
+                yield f"sources[{index}].{kind} is for the kind {kind}. Remove it from {source.kind}."
         if source.own_limit is not None and (source.own_limit < 1 or source.own_answers == "leave"):
             yield f"sources[{index}].own_limit: at least 1, beside own_answers: train. To learn none, leave both out."
 
@@ -442,6 +503,10 @@ def _contradictions_of_boilerplate(config: DataConfig) -> Iterator[str]:
 
 
 def _patterns(config: DataConfig) -> Iterator[tuple[str, str]]:
+    for index, source in enumerate(config.sources):
+        yield f"sources[{index}].vault.journals", source.vault.journals
+        for number, pattern in enumerate(source.pulls.leave_out):
+            yield f"sources[{index}].pulls.leave_out[{number}]", pattern
     for index, rule in enumerate(config.tagger.rules):
         yield f"tagger.rules[{index}].cwd", rule.cwd
     for name, notice in config.normalize.notices.items():

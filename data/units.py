@@ -123,4 +123,4 @@ def _units_of(source: SourceConfig, config: DataConfig, folder: Path, look: Look
     if source.kind == "pairs":
         return list(pairs.units(path, source.role, source, config.roles.values()))
     find, _ = SOURCES[source.kind]
-    return list(find(path, source.role))
+    return [replace(unit, vault=source.vault, pulls=source.pulls) for unit in find(path, source.role)]

@@ -29,6 +29,7 @@ HEAVY = {
     *MODEL_LIBRARIES, "huggingface_hub", "kingfisher_sdk", "awkward", "hyperscan", "detect_secrets", "ray", "numpy",
     "requests", "gigatoken", "rensa", "rapidfuzz", "sacrebleu", "tree_sitter", "tree_sitter_bash", "tree_sitter_python",
     "starlette", "uvicorn", "httpx", "prometheus_client", "onnx", "onnxruntime", "onnxruntime_genai", "openai",
+    "mlx", "mlx_lm",
 }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from data.config import SourceKind
+from data.config import PullsConfig, SourceKind, VaultConfig
 
 
 class SourceError(Exception):
@@ -24,7 +24,7 @@ class Unit(msgspec.Struct, frozen=True):
     A file that is being written is read as far as it went when the units were found: `sizes` in bytes, where known.
     `beside` are files that reading these may open as well, such as outputs that were stored apart. What stands in
     `forgotten` sessions is set aside. Of pairs, `own_limit` is how many answers of our own adapters are learned (None:
-    all), and `prompts` are the hashes of the roles' own.
+    all), and `prompts` are the hashes of the roles' own. `vault` and `pulls` are the source's settings of that kind.
     """
 
     kind: SourceKind
@@ -37,6 +37,8 @@ class Unit(msgspec.Struct, frozen=True):
     forgotten: frozenset[str] = frozenset()
     own_limit: int | None = 0
     prompts: frozenset[str] = frozenset()
+    vault: VaultConfig = VaultConfig()
+    pulls: PullsConfig = PullsConfig()
 
 
 def sized(kind: SourceKind, name: str, files: tuple[Path, ...], role: str = "", beside: Iterable[Path] = ()) -> Unit:
