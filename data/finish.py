@@ -54,5 +54,6 @@ def _problems(row: Finished, config: DataConfig) -> Iterator[str]:
 
 
 def _texts_of(row: dict[str, Any]) -> list[str]:
-    """The texts of a row in either form."""
-    return [turn["value"] for turn in row.get("conversations", ())] or [row["messages"], row["tools"]]
+    """The texts of a row in either form, and last what its source said about it."""
+    said = [turn["value"] for turn in row.get("conversations", ())] or [row["messages"], row["tools"]]
+    return [*said, row["metadata"]["about"]]

@@ -146,7 +146,8 @@ class Quality(msgspec.Struct, frozen=True):
 class Conversation(msgspec.Struct, frozen=True, tag="conversation"):
     """One epoch of a session before the chunker, one window of it after.
 
-    `facts` are outcomes of the whole session that single messages do not show, such as `pull_request`.
+    `facts` are outcomes of the whole session that single messages do not show, such as `pull_request`. `about` is what
+    a source knows of it beside its text and no model sees, such as the date of a note; every row of it carries that.
     """
 
     id: str
@@ -155,6 +156,7 @@ class Conversation(msgspec.Struct, frozen=True, tag="conversation"):
     role: str = "unknown"
     notes: tuple[Note, ...] = ()
     facts: tuple[str, ...] = ()
+    about: dict[str, str] = {}
     quality: float = 0.0
     parts: Quality = Quality()
     tokens: int = 0

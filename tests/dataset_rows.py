@@ -42,6 +42,7 @@ def make_row(name: str = "row-1", **metadata: Any) -> Row:
             "trained_ids": [f"message-of-{name}"],
             "tokens": 100,
             "trained_tokens": 10,
+            "about": "{}",
         }
         | metadata,
     }

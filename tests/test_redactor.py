@@ -375,6 +375,13 @@ def test_every_rule_of_ours_finds_its_examples() -> None:
             assert rule["id"].startswith(OWN)
 
 
+def test_what_a_source_says_about_a_conversation_is_redacted_like_its_texts() -> None:
+    about = {"source_file": "/home/annika/notes/a.md", "key": f"use {SHAPED[0]}", "date": "2024-03-01"}
+    found = clean(msgspec.structs.replace(talk("annika wrote it"), about=about)).about
+    assert found["date"] == "2024-03-01" and list(found) == list(about)
+    assert "annika" not in found["source_file"] and SHAPED[0] not in found["key"]
+
+
 def test_paths_outside_of_conversations_can_be_redacted_too() -> None:
     redact = text_redactor(CLEAN, {"zoltan"})
     out = redact("/Users/alex/.claude/projects/-Users-alex-work-zoltan/s.jsonl")

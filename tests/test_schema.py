@@ -105,6 +105,9 @@ SCHEMA_CASES: dict[str, Callable[[Row], object]] = {
     "metadata.tokens: '100' is not of type": lambda row: row["metadata"].update(tokens="100"),
     "metadata.role: 'Mayor!' does not match": lambda row: row["metadata"].update(role="Mayor!"),
     "metadata: 'source' is a required": lambda row: row["metadata"].pop("source"),
+    "metadata.about: {'date': '2024'} is not of type 'string'": lambda row: row["metadata"].update(
+        about={"date": "2024"}
+    ),
 }
 
 
@@ -149,6 +152,7 @@ RULE_CASES: dict[str, Callable[[Row], object]] = {
     ),
     "trained_tokens is 101, more than the row's 100 tokens": lambda row: row["metadata"].update(trained_tokens=101),
     "trained_ids names 1 messages, but 2 are trained": lambda row: turns(row)[2].update(train=True),
+    "about is not a JSON object of texts": lambda row: row["metadata"].update(about='{"stars": 4}'),
 }
 
 

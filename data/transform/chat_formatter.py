@@ -29,7 +29,10 @@ class Turn(msgspec.Struct, frozen=True):
 
 
 class Metadata(msgspec.Struct, frozen=True):
-    """`tokens` counts the whole rendered row, `trained_tokens` those in the loss, both by the base's tokenizer."""
+    """`tokens` counts the whole rendered row, `trained_tokens` those in the loss, both by the base's tokenizer.
+
+    `about` is a JSON object of texts as text: its keys are the source's own, and differ from row to row.
+    """
 
     id: str
     role: str
@@ -40,6 +43,7 @@ class Metadata(msgspec.Struct, frozen=True):
     trained_ids: tuple[str, ...]
     tokens: int
     trained_tokens: int
+    about: str = "{}"
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -85,6 +89,7 @@ def _metadata(window: Conversation) -> Metadata:
         trained_ids=tuple(reply.id for reply in trained),
         tokens=window.tokens,
         trained_tokens=weigh(trained).tokens,
+        about=json.dumps(window.about, ensure_ascii=False),
     )
 
 

@@ -143,7 +143,7 @@ def _replace(text: bytes, changes: list[Edit], counts: Counter[str]) -> bytes:
 def gather(conversation: Conversation) -> tuple[list[str], list[Leaves]]:
     """Every text of a conversation in the order in which `rebuild` puts them back, and each call's own strings."""
     origin = conversation.origin
-    texts = [origin.cwd, origin.branch, origin.file, origin.agent]
+    texts = [origin.cwd, origin.branch, origin.file, origin.agent, *chain(*conversation.about.items())]
     leaves: list[Leaves] = []
     for message in conversation.messages:
         match message:
@@ -163,9 +163,10 @@ def rebuild(conversation: Conversation, texts: Iterator[str], leaves: list[Leave
     """The conversation with other texts in the places of `gather`."""
     replace = msgspec.structs.replace
     origin = replace(conversation.origin, cwd=next(texts), branch=next(texts), file=next(texts), agent=next(texts))
+    about = {next(texts): next(texts) for _ in conversation.about}
     calls = iter(leaves)
     messages = tuple(_message(message, texts, calls) for message in conversation.messages)
-    return replace(conversation, origin=origin, messages=messages)
+    return replace(conversation, origin=origin, about=about, messages=messages)
 
 
 def _message(message: Message, texts: Iterator[str], leaves: Iterator[Leaves]) -> Message:

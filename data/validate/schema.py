@@ -62,13 +62,13 @@ def row_problems(row: Mapping[str, Any]) -> list[str]:
     """What is wrong with a row that keeps the schema: order, flags, pairing, contents and counts."""
     if is_native(row):
         messages = row["messages"]
-        return [*native_problems(messages, row["tools"]), *_count_problems(messages, row["metadata"])]
+        return [*native_problems(messages, row["tools"]), *_metadata_problems(messages, row["metadata"])]
     turns: Turns = row["conversations"]
     return [
         *_order_problems(turns),
         *_value_problems(turns),
         *pairing_problems(turns),
-        *_count_problems(turns, row["metadata"]),
+        *_metadata_problems(turns, row["metadata"]),
     ]
 
 
@@ -154,6 +154,14 @@ def _value_problems(turns: Turns) -> Iterator[str]:
             yield f"message {index} begins or ends with white space"
         if control := _CONTROL.search(value):
             yield f"message {index} holds the control token {control[0]}; it must be escaped"
+
+
+def _metadata_problems(turns: Turns, metadata: Mapping[str, Any]) -> Iterator[str]:
+    yield from _count_problems(turns, metadata)
+    try:
+        msgspec.json.decode(metadata["about"], type=dict[str, str])
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        yield "about is not a JSON object of texts"
 
 
 def _count_problems(turns: Turns, metadata: Mapping[str, Any]) -> Iterator[str]:

@@ -35,6 +35,7 @@ class _Metadata(Struct, frozen=True):
     trained_ids: Annotated[tuple[Text, ...], msgspec.Meta(min_length=1)]
     tokens: Count
     trained_tokens: Count
+    about: str
 
 
 class _Turn(Struct, frozen=True):
