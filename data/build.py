@@ -26,7 +26,6 @@ from data.shelf import Shelf
 from data.spool import Entry, Spool
 from data.stage import Ledger, check
 from data.stages import ORDER
-from data.transform.splitter import split_of
 from data.validate import stats
 from data.validate.rows import Manifest, is_dataset_file
 from data.validate.schema import SHOWN
@@ -57,13 +56,13 @@ def build(results: Iterable[Done], source: Input, config: DataConfig, out: Path)
         with Writer(staging, config) as writer, Spool(aside[0]) as spool, Shelf(aside[1]) as shelf:
             entries = _put_aside(results, spool, shelf, writer, ledger)
             refuse_doubles(entries)
-            stay, balance = choose(entries, spool, config, ledger, writer.drop)
+            stay, balance, split_of = choose(entries, spool, config, ledger, writer.drop)
             for entry, split in stay:
                 row = spool.read(entry)
                 book(row, ledger)
                 writer.row(row, split)
             for preferred in shelf.settle(ledger, writer.drop):
-                writer.preferred(preferred, split_of(preferred.group, config.seed, config.split))
+                writer.preferred(preferred, split_of(preferred.group))
         for path in aside:
             path.unlink()
         check(ledger, ORDER)

@@ -215,10 +215,16 @@ class QualityWeights(Struct, frozen=True):
 
 
 class QualityConfig(Struct, frozen=True):
-    """A window with fewer trained tokens or a lower score (0..1) is dropped."""
+    """A window with fewer trained tokens or a lower score (0..1) is dropped.
+
+    So is one whose longest trained answer has fewer than `min_answer_chars`, and, where `code` is required, one without
+    a trained answer that shows code in a fence (```).
+    """
 
     min_trained_tokens: int = 4
     min_score: float = 0.25
+    min_answer_chars: int = 0
+    code: Literal["any", "required"] = "any"
     weights: QualityWeights = QualityWeights()
 
 
@@ -274,15 +280,23 @@ class CurationConfig(Struct, frozen=True):
 
 
 class SplitConfig(Struct, frozen=True):
+    """The shares (0..1) of the rows that are not trained.
+
+    With `exact` they come out as written, also in a small dataset, but a group near a border may change sides when
+    data is added. Without it a group's split depends on its own name alone and never changes, and the shares are those
+    that chance gives.
+    """
+
     val: float = 0.1
     test: float = 0.1
+    exact: bool = False
 
 
 class DataConfig(Struct, frozen=True):
     """`archive` is the folder that keeps raw transcripts, `forgotten` the list of sessions that no build may use.
 
     `model_prefix`, `training`, `eval`, `rubric` and `serving` are a pack's words to the other rooms, which check them
-    (configs/packs.py).
+    (configs/pack).
     """
 
     base_model: str
@@ -474,6 +488,8 @@ def _contradictory_scores(config: DataConfig) -> Iterator[str]:
     weights = msgspec.structs.asdict(config.quality.weights)
     if config.outcome.repair_within < 1:
         yield "outcome.repair_within must be at least 1. To train failed attempts too, set outcome.repaired to false."
+    if config.quality.min_answer_chars < 0:
+        yield f"quality.min_answer_chars must be 0 (no limit) or more, not {config.quality.min_answer_chars}."
     if not 0 <= config.quality.min_score <= 1:
         yield f"quality.min_score must be in 0..1, not {config.quality.min_score}."
     if not all(0 <= weight <= 1 for weight in weights.values()) or not math.isclose(sum(weights.values()), 1):

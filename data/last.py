@@ -7,6 +7,7 @@ of two alike rows stays, and a later session never takes the place of an earlier
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -19,15 +20,19 @@ from data.transform import balance as balancing
 from data.transform import deduplicator
 from data.transform.balance import Balance
 from data.transform.deduplicator import Candidate, Deduplicator, DropReason, Verdict, rivals
-from data.transform.splitter import split_of
+from data.transform.splitter import splitter
 
 
 def choose(
     entries: Sequence[Entry], spool: Spool, config: DataConfig, ledger: Ledger, drop: Callable[[Drop], None]
-) -> tuple[list[tuple[Entry, Split]], Balance]:
-    """The rows that stay, each with its split, in order, and how the roles were balanced. `drop` takes the others."""
+) -> tuple[list[tuple[Entry, Split]], Balance, Callable[[str], Split]]:
+    """The rows that stay, each with its split, in order, and how the roles were balanced. `drop` takes the others.
+
+    Last comes what gives a group its split.
+    """
     single = _without_duplicates(entries, spool, config, ledger.account(deduplicator.STAGE), drop)
-    placed = [(entry, split_of(entry.group, config.seed, config.split)) for entry in single]
+    split_of = splitter(Counter(entry.group for entry in single), config.seed, config.split)
+    placed = [(entry, split_of(entry.group)) for entry in single]
     training = [(entry.id, entry.role) for entry, split in placed if split == "train"]
     leaving, counts = balancing.balance(training, config.balance, config.seed)
     account = ledger.account(balancing.STAGE)
@@ -40,7 +45,7 @@ def choose(
             drop(_drop(row, balancing.STAGE, reason, entry.role, account))
         else:
             stay.append((entry, split))
-    return stay, counts
+    return stay, counts, split_of
 
 
 def book(row: Finished, ledger: Ledger) -> None:

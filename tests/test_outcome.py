@@ -490,6 +490,8 @@ def test_the_score_is_the_weighted_sum() -> None:
 
 DROPPED: dict[quality.Reason, tuple[list[Message], QualityConfig]] = {
     quality.Reason.TOO_SHORT: ([says("ok")], QualityConfig(min_trained_tokens=4)),
+    quality.Reason.SHORT_ANSWER: ([human("Why?"), says("It is so.")], QualityConfig(min_answer_chars=10)),
+    quality.Reason.NO_CODE: ([human("How?"), says("Call `sum(values)`.")], QualityConfig(code="required")),
     quality.Reason.LOW_SCORE: ([*edits("a.py", REJECTION, REJECTED), says("Well.")], QualityConfig(min_score=0.5)),
 }
 
@@ -502,6 +504,37 @@ def test_a_window_from_which_nothing_can_be_learned_is_dropped(reason: quality.R
     assert (drop.stage, drop.reason, drop.tally.conversations) == ("quality", reason, 1)
     (kept,) = quality_filter(QualityConfig(min_trained_tokens=0, min_score=0))(conversation(*messages))
     assert isinstance(kept, Conversation)
+
+
+FENCED = "Add them:\n\n```python\ntotal = sum(values)\n```\nThat is all."
+
+
+@pytest.mark.parametrize(
+    ("text", "is_code"),
+    [
+        (FENCED, True),
+        ("~~~\nls\n~~~", True),
+        ("1. First:\n   ```sh\n   ls\n   ```", True),
+        ("> ```\n> ls\n> ```", True),
+        ("```python\nleft open", True),
+        ("`ls` and ``ls``", False),
+        ("Write ``` before it.\nThen code.", False),
+        ("```python\n\n```", False),
+        ("```\n```", False),
+        ("", False),
+    ],
+)
+def test_code_is_what_stands_in_a_fence(text: str, is_code: bool) -> None:
+    config = QualityConfig(min_trained_tokens=0, min_score=0, code="required")
+    assert (quality.why_drop(conversation(says(text)), config) is None) == is_code
+
+
+def test_one_good_answer_of_a_window_is_enough_and_what_is_not_trained_does_not_count() -> None:
+    config = QualityConfig(min_score=0, min_answer_chars=len(FENCED), code="required")
+    window = conversation(human("How?"), says("Well."), human("Yes?"), says(FENCED))
+    assert quality.why_drop(window, config) is None
+    shown = replace(window, messages=(*window.messages[:3], replace(says(FENCED), train=False)))
+    assert quality.why_drop(shown, config) is quality.Reason.SHORT_ANSWER
 
 
 def play(folder: Path) -> None:
