@@ -238,7 +238,8 @@ class DedupConfig(Struct, frozen=True):
 
 
 class OverlapConfig(Struct, frozen=True):
-    """`prompts` is the folder of the evaluation's scenarios, relative to the repository; empty switches the stage off.
+    """`prompts` is the folder of the evaluation's scenarios (eval/prompts) or of the rubric's tasks (eval/domains),
+    relative to the repository; empty switches the stage off.
 
     A window that shares `words` words in a row with a scenario leaves. 13 is the convention since GPT-3's report.
     """

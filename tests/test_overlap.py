@@ -64,6 +64,18 @@ def test_a_shared_run_is_found_whatever_stands_between_and_around_the_words(
     assert find(["xx " + " ".join(shared[:-1]) + " yy"]) in ("", "here" if shared[:-1].count(shared[0]) > 1 else "")
 
 
+def test_a_task_of_the_rubric_is_compared_like_a_scenario(tmp_path: Path) -> None:
+    answer = (
+        "Each side has to give something of value in exchange for the promise of the other, and a gift is no bargain."
+    )
+    task = {"id": "legal-1", "prompt": QUESTION, "gold_answer": answer, "category": "contracts", "requirements": []}
+    (tmp_path / "legal.jsonl").write_text(json.dumps(task) + "\n")
+    tasks = OverlapConfig(prompts=str(tmp_path))
+    assert dropped_for(tasks, User(QUESTION), Assistant("ok", "m1", chars=2)) == "legal.jsonl:1 legal-1"
+    assert dropped_for(tasks, User("Well?"), Assistant(answer, "m1", chars=9)) == "legal.jsonl:1 legal-1"
+    assert not dropped_for(tasks, User("What is consideration in a contract?"), Assistant("A price.", "m1", chars=8))
+
+
 @given(st.lists(words, max_size=40))
 def test_fewer_words_in_common_than_a_run_are_no_overlap(spoken: list[str]) -> None:
     scenario = Scenario("mayor-1", (Turn("user", QUESTION),), OK)

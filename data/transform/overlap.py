@@ -1,4 +1,4 @@
-"""Drops windows that share a run of words with a scenario of the evaluation: what is tested must not be trained.
+"""Drops windows that share a run of words with a scenario or a task of the evaluation: what is tested is not trained.
 
 `overlap(config.overlap)` is the stage. It looks at what people wrote and at the replies that train. A run is
 `words` words. A shorter question counts as a whole. A call counts as a whole too, and only if it is that long: `gt mail
@@ -52,6 +52,14 @@ class Scenario(msgspec.Struct, frozen=True):
     gold: tuple[Turn, ...]
 
 
+class Task(msgspec.Struct, frozen=True):
+    """The same of a task of the rubric (eval/domains)."""
+
+    id: str
+    prompt: str
+    gold_answer: str
+
+
 def overlap(config: OverlapConfig) -> Stage:
     """A stage that passes a window or drops it. Raises ConfigError where the scenarios cannot be read."""
     find = finder(load_runs(config))
@@ -83,7 +91,7 @@ def load_runs(config: OverlapConfig) -> dict[str, str]:
             if not line.strip():
                 continue
             try:
-                scenario = msgspec.json.decode(line, type=Scenario)
+                scenario = _scenario(line)
                 found = list(runs_of(scenario, config.words))
             except (msgspec.MsgspecError, UnicodeError, ValueError) as error:
                 problems.append(f"overlap.prompts: {file}:{number} is no scenario ({error}). Correct the line.")
@@ -93,6 +101,14 @@ def load_runs(config: OverlapConfig) -> dict[str, str]:
     if problems:
         raise ConfigError("\n".join(problems))
     return runs
+
+
+def _scenario(line: bytes) -> Scenario:
+    """The scenario in a line, or the task as one. Raises msgspec's errors."""
+    if "gold_answer" not in msgspec.json.decode(line, type=dict[str, msgspec.Raw]):
+        return msgspec.json.decode(line, type=Scenario)
+    task = msgspec.json.decode(line, type=Task)
+    return Scenario(task.id, (Turn("user", task.prompt),), (Turn("assistant", task.gold_answer),))
 
 
 def _files(config: OverlapConfig) -> list[Path]:
