@@ -34,6 +34,20 @@ class LineReason(StrEnum):
     NOT_AN_OBJECT = "not an object"
 
 
+class Part(NamedTuple):
+    """The lines of a file that begin at byte `start` or later and before byte `end` (0: all of them).
+
+    `before` is how many lines stand above.
+    """
+
+    start: int = 0
+    end: int = 0
+    before: int = 0
+
+
+WHOLE = Part()
+
+
 class Line(NamedTuple):
     """One object and the number (1-based) of the line it stands on."""
 
@@ -41,11 +55,12 @@ class Line(NamedTuple):
     record: dict[str, Any]
 
 
-def read_objects(path: Path, stage: str) -> Iterator[Line | Drop]:
+def read_objects(path: Path, stage: str, part: Part = WHOLE) -> Iterator[Line | Drop]:
     """Every JSON object of a file in order; blank lines are skipped, all else is a drop of `stage`."""
     try:
         with open_regular(path) as file:
-            for number, raw in enumerate(_lines(file), 1):
+            file.seek(part.start)
+            for number, raw in enumerate(_lines(file, part.end - part.start), part.before + 1):
                 yield from _objects(raw, path, number, stage)
     except OSError as error:
         yield set_aside(stage, LineReason.UNREADABLE_FILE, path, detail=error.strerror or "")
@@ -70,14 +85,17 @@ def text_of(value: Any) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
-def _lines(file: BinaryIO) -> Iterator[bytes | None]:
-    """The lines of a file; None for one that is longer than MAX_LINE."""
-    while raw := file.readline(MAX_LINE + 1):
+def _lines(file: BinaryIO, room: int = 0) -> Iterator[bytes | None]:
+    """The lines that begin in the next `room` bytes of a file (0 or less: all); None for one longer than MAX_LINE."""
+    passed = 0
+    while (passed < room or room <= 0) and (raw := file.readline(MAX_LINE + 1)):
+        passed += len(raw)
         if len(raw) <= MAX_LINE:
             yield raw
             continue
         while raw and not raw.endswith(b"\n"):
             raw = file.readline(MAX_LINE)
+            passed += len(raw)
         yield None
 
 
