@@ -1,4 +1,4 @@
-"""One complete recipe from base.yml, a role's file and overrides: later files win, `null` removes, lists
+"""One complete recipe from base.yml, the file of a role or pack, and overrides: later files win, `null` removes, lists
 replace. A mapping over a list of mappings, such as `datasets`, changes each of them.
 """
 
@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from configs.files import BASE_FILE, CONFIGS, ROLES, Output, shown
-from configs.strict_yaml import ConfigError, load_mapping
+from configs.pack.layer import SUFFIXES, load_layer, pack_file, pack_names, role_name
+from configs.strict_yaml import ConfigError
 
 Config = dict[str, Any]
 
@@ -49,15 +50,16 @@ def override_names() -> tuple[str, ...]:
 
 
 def combine(role: str, overrides: Iterable[str] = (), output: Output | None = None, run: str = "") -> Config:
-    """The recipe of `role`, or of `gastown` for all of them, with `overrides` (names or paths) on top.
+    """The recipe of `role`, of a pack (a name or a path), or of `gastown` for all roles, with `overrides` (names or
+    paths) on top.
 
     `run` names what it trains; without one, `run_name` does. Raises `ConfigError` with every problem.
     """
     output = output or Output()
     base, *rest = load_all(layer_files(role, overrides))
     rl = method_of(reduce(merge, rest, base))
-    config = reduce(merge, rest, merge(base, role_keys(role, rl, name_of(role, rl, run), base, output)))
-    return {**config, **start_keys(config, output.adapter(role))} if START in config else config
+    config = reduce(merge, rest, merge(base, role_keys(role_name(role), rl, name_of(role, rl, run), base, output)))
+    return {**config, **start_keys(config, output.adapter(role_name(role)))} if START in config else config
 
 
 def run_name(role: str, overrides: Iterable[str] = (), run: str = "") -> str:
@@ -73,10 +75,10 @@ def method_of(config: Mapping[str, Any]) -> str:
 
 
 def name_of(role: str, rl: str, run: str) -> str:
-    own = f"{role}-{rl}" if rl else role
+    own = f"{role_name(role)}-{rl}" if rl else role_name(role)
     if run and not RUN_NAME.fullmatch(run):
         raise ConfigError([f"`{run}` is no name for a run. Use letters, digits, `.`, `_` and `-`, such as {own}-long."])
-    if run != own and run in (ALL_ROLES, *role_names()):
+    if run != own and run in (ALL_ROLES, *role_names(), *pack_names()):
         raise ConfigError([f"A run named {run} is the one of that role. Choose another name, such as {own}-long."])
     return run or own
 
@@ -102,7 +104,7 @@ def load_all(files: Iterable[Path]) -> list[Config]:
     problems: list[str] = []
     for file in files:
         try:
-            layers.append(load_mapping(shown(file)))
+            layers.append(load_layer(shown(file)))
         except ConfigError as error:
             problems += error.problems
     if problems:
@@ -111,16 +113,21 @@ def load_all(files: Iterable[Path]) -> list[Config]:
 
 
 def role_file(role: str) -> Path:
+    if file := pack_file(role):
+        return file
     if role not in role_names():
         raise ConfigError(
-            [f"There is no role `{role}`. The roles are {', '.join(role_names())}; {ALL_ROLES} is all of them."]
+            [
+                f"There is no role `{role}`. The roles are {', '.join(role_names())}; {ALL_ROLES} is all of them. "
+                f"The packs are {', '.join(pack_names())}, or the path of a pack's .yml file."
+            ]
         )
     return ROLES / f"{role}.yml"
 
 
 def override_file(name: str) -> Path:
     """`smoke` means configs/smoke.yml; whatever ends in .yml or .yaml is a path of its own."""
-    if name.endswith((".yml", ".yaml")):
+    if name.endswith(SUFFIXES):
         return Path(name)
     if name not in override_names():
         raise ConfigError(

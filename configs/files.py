@@ -8,6 +8,7 @@ from typing import Final
 CONFIGS: Final = Path(__file__).parent
 BASE_FILE: Final = CONFIGS / "base.yml"
 ROLES: Final = CONFIGS / "roles"
+PACKS: Final = CONFIGS / "packs"
 SCHEMA_FILE: Final = CONFIGS / "axolotl-0.19.schema.json"
 
 

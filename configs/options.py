@@ -3,11 +3,13 @@
 import argparse
 
 from configs.combine import ALL_ROLES, override_names, role_names
+from configs.pack.layer import pack_names
 
 
 def add_recipe(parser: argparse.ArgumentParser) -> None:
     """ROLE and --with OVERRIDE, as `options.role` and `options.overrides`."""
-    parser.add_argument("role", help=f"{', '.join(role_names())}, or {ALL_ROLES} for all of them")
+    packs = f"a pack ({', '.join(pack_names())}, or the path of one)"
+    parser.add_argument("role", help=f"{', '.join(role_names())}, {ALL_ROLES} for all of them, or {packs}")
     add_overrides(parser)
 
 

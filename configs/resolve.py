@@ -1,4 +1,4 @@
-"""Write the complete Axolotl recipe of a role: base.yml, the role's file and overrides, with paths to its
+"""Write the complete Axolotl recipe of a role or a pack: base.yml, its file and overrides, with paths to its
 rows.
 
 `python -m configs.resolve mayor [--with smoke] [--run NAME] [--root output] [--out FILE]` writes
@@ -30,6 +30,7 @@ from configs.combine import (
 )
 from configs.files import BASE_FILE, Output, shown, write_text
 from configs.options import add_recipe
+from configs.pack.layer import pack_file, pack_names, role_name
 from configs.rows import COLUMNS, RowFile, estimated_steps, prepared_name, read_rows
 from configs.rules import problems_of
 from configs.strict_yaml import ConfigError, load_mapping
@@ -73,7 +74,7 @@ def resolve(role: str, overrides: list[str], output: Output, run: str = "") -> t
     """The complete recipe and its training rows. Raises `ConfigError` with everything that is wrong."""
     config = combine(role, overrides, output, run)
     problems = [*problems_of(config, layer_files(role, overrides)), *problems_of_start(config, output)]
-    train_file, val_file = (output.rows(role, split, method_of(config)) for split in ("train", "val"))
+    train_file, val_file = (output.rows(role_name(role), split, method_of(config)) for split in ("train", "val"))
     if not train_file.is_file():
         raise ConfigError([*problems, missing_rows(role, output, method_of(config))])
     files = [read_role_rows(train_file, config, problems)]
@@ -114,15 +115,20 @@ def problems_of_start(config: Mapping[str, Any], output: Output) -> Iterator[str
 
 def missing_rows(role: str, output: Output, rl: str = "") -> str:
     """Why there is nothing to train on, and what to do about it."""
+    pack = pack_file(role)
     if not (output.datasets / "manifest.json").is_file():
-        return f"{output.datasets}: no finished dataset. Run `make all` first."
-    others = [name for name in (*role_names(), ALL_ROLES) if output.rows(name, "train", rl).is_file()]
+        build = (
+            f"python -m data.pipeline all --config {shown(pack)} --sessions DIR --out {output.datasets}" if pack else ""
+        )
+        return f"{output.datasets}: no finished dataset. Run `{build or 'make all'}` first."
+    others = [name for name in (*role_names(), *pack_names(), ALL_ROLES) if output.rows(name, "train", rl).is_file()]
     if rl:
         return (
-            f"{output.datasets}: no preferences of the role {role} for `rl: {rl}`. "
+            f"{output.datasets}: no preferences of the role {role_name(role)} for `rl: {rl}`. "
             f"Roles with some: {', '.join(others) or 'none'}."
         )
-    return f"{output.datasets}: no sessions of the role {role}, so no rows. Roles with rows: {', '.join(others)}."
+    name = role_name(role)
+    return f"{output.datasets}: no sessions of the role {name}, so no rows. Roles with rows: {', '.join(others)}."
 
 
 def read_role_rows(file: Path, config: Mapping[str, Any], problems: list[str]) -> RowFile:
@@ -147,7 +153,8 @@ def read_role_rows(file: Path, config: Mapping[str, Any], problems: list[str]) -
 
 
 def header(role: str, overrides: list[str]) -> str:
-    parts = " + ".join(("base.yml", *([] if role == ALL_ROLES else [f"roles/{role}.yml"]), *overrides))
+    own = pack_file(role) or Path("roles", f"{role}.yml")
+    parts = " + ".join(("base.yml", *([] if role == ALL_ROLES else [str(shown(own))]), *overrides))
     return f"# {parts}, written by `python -m configs.resolve`: change those files, not this one.\n"
 
 

@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 
 from configs.contradictions import contradictions, doubts
 from configs.files import SCHEMA_FILE, shown
-from configs.strict_yaml import line_of
+from configs.pack.layer import line_in_layer
 
 
 def problems_of(config: Mapping[str, Any], files: Sequence[Path]) -> list[str]:
@@ -98,6 +98,6 @@ def place(candidates: Sequence[tuple[str | int, ...]], files: Sequence[Path]) ->
     """`file:line` of the strongest file that sets one of the keys; the first file alone when none does."""
     for file in reversed(files):
         for keys in candidates:
-            if (line := line_of(file, keys)) is not None:
+            if (line := line_in_layer(file, keys)) is not None:
                 return f"{shown(file)}:{line}"
     return str(shown(files[0]))

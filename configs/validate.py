@@ -14,6 +14,7 @@ from pathlib import Path
 from configs.combine import ALL_ROLES, combine, layer_files, method_of, override_names, role_names, run_name
 from configs.files import Output
 from configs.options import add_overrides
+from configs.pack.layer import pack_names, role_name
 from configs.preview import view
 from configs.resolve import resolve
 from configs.rows import read_rows
@@ -63,7 +64,8 @@ def main(arguments: list[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m configs.validate", description=__doc__.splitlines()[0])
     parser.add_argument("roles", nargs="*", metavar="ROLE",
-                        help=f"{', '.join(role_names())} or {ALL_ROLES} (default: every combination)")  # fmt: skip
+                        help=f"{', '.join(role_names())}, {ALL_ROLES}, or a pack: {', '.join(pack_names())} or the "
+                        "path of one (default: every combination)")  # fmt: skip
     add_overrides(parser)
     parser.add_argument("--root", type=Path, default=Path("output"), help="the output folder (default: output)")
     parser.add_argument("--deep", action="store_true",
@@ -81,19 +83,26 @@ def validate_all(output: Output) -> None:
     together = ", ".join("+".join(overrides) for overrides in TOGETHER)
     print(
         f"{len(checked)} recipes are valid for Axolotl 0.19: all roles together and each of "
-        f"{len(role_names())}, alone and with {', '.join(override_names())}, {together}"
+        f"{len(role_names())}, alone and with {', '.join(override_names())}, {together}; "
+        f"{len(pack_names())} packs, alone and with each override"
     )
     print(*rows, sep="\n")
 
 
 def combinations() -> Iterator[tuple[str, tuple[str, ...]]]:
-    """All roles together, then each role: alone, under each override, and under those that are made for each other."""
+    """All roles together, then each role: alone, under each override, and under those that are made for each other.
+    Then each pack: alone and under each override.
+    """
     for role in (ALL_ROLES, *role_names()):
         yield role, ()
         for override in override_names():
             yield role, (override,)
         for overrides in TOGETHER:
             yield role, overrides
+    for pack in pack_names():
+        yield pack, ()
+        for override in override_names():
+            yield pack, (override,)
 
 
 def check(role: str, overrides: tuple[str, ...]) -> list[str]:
@@ -167,7 +176,7 @@ def validate_role(role: str, overrides: list[str], output: Output, deep: bool) -
     print(rows_line(role, overrides, output), flush=True)
     if deep:
         config, _ = resolve(role, overrides, output)
-        files = {split: output.rows(role, split, method_of(config)) for split in ("train", "val")}
+        files = {split: output.rows(role_name(role), split, method_of(config)) for split in ("train", "val")}
         for line in view(config, files, output, sys.stdout.isatty()):
             print(line)
 

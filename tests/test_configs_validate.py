@@ -9,6 +9,7 @@ import pytest
 from configs.axolotl_check import end_tokens
 from configs.combine import ALL_ROLES, combine, layer_files, override_names, role_names
 from configs.files import Output
+from configs.pack.layer import pack_names
 from configs.prepared import IGNORED, Prepared, of_preferences, pieces
 from configs.preview import compared, shown_sample
 from configs.rules import notes_on
@@ -21,14 +22,16 @@ OVERRIDES = [(), *((name,) for name in override_names()), *TOGETHER]
 
 @pytest.mark.parametrize("overrides", OVERRIDES)
 def test_every_recipe_is_valid(overrides: tuple[str, ...]) -> None:
-    assert [problem for role in (ALL_ROLES, *role_names()) for problem in check(role, overrides)] == []
+    assert [problem for role in (ALL_ROLES, *role_names(), *pack_names()) for problem in check(role, overrides)] == []
 
 
 def test_the_command_counts_what_it_checked(tmp_path: Path, capsys: Said) -> None:
     assert main(["--root", str(tmp_path)]) == 0
     recipes, rows = capsys.readouterr().out.splitlines()
-    assert len(list(combinations())) == 9 * len(OVERRIDES)
-    assert recipes.startswith(f"{9 * len(OVERRIDES)} recipes are valid for Axolotl 0.19")
+    total = 9 * len(OVERRIDES) + len(pack_names()) * (1 + len(override_names()))
+    assert len(list(combinations())) == total
+    assert recipes.startswith(f"{total} recipes are valid for Axolotl 0.19")
+    assert recipes.endswith(f"; {len(pack_names())} packs, alone and with each override")
     assert rows == f"{tmp_path}/datasets: no finished dataset, so no rows were checked. `make all` makes one."
 
 

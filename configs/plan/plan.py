@@ -8,6 +8,7 @@ from typing import Any
 
 from configs.combine import Config, combine, layer_files, method_of
 from configs.files import Output
+from configs.pack.layer import role_name
 from configs.plan.memory import GIB, Memory, memory
 from configs.plan.recipe import Recipe, read_recipe
 from configs.plan.shapes import Shape
@@ -91,13 +92,13 @@ def resolved_config(role: str, overrides: Sequence[str], output: Output, file: P
 
 def read_rows_of(config: Mapping[str, Any], role: str, output: Output, file: Path | None) -> Rows:
     """The lengths of the rows that a recipe trains on. Raises `ConfigError` when a file has none."""
-    train = file or output.rows(role, "train", method_of(config))
+    train = file or output.rows(role_name(role), "train", method_of(config))
     try:
         training, trained = read_lengths(train)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError([f"{train}: not rows of the pipeline ({error!r}). Run `make all` again."]) from None
     if not training:
         raise ConfigError([f"{train}: no rows in it."])
-    val = output.rows(role, "val", method_of(config))
+    val = output.rows(role_name(role), "val", method_of(config))
     evaluated = config.get("test_datasets") and not file and val.is_file()
     return Rows(training, read_lengths(val)[0] if evaluated else [], trained)
