@@ -140,8 +140,8 @@ def test_all_unknown_names_are_reported_at_once() -> None:
     role, override = error.value.problems
     assert role == (
         "There is no role `major`. The roles are boot, crew, deacon, dog, mayor, polecat, refinery, witness; "
-        "gastown is all of them. The packs are coding, companion, education, finance, healthcare, legal, or the path of "
-        "a pack's .yml file."
+        "gastown is all of them. The packs are coding, companion, education, finance, healthcare, legal, or the path "
+        "of a pack's .yml file."
     )
     assert override.startswith("There is no override `smok`.")
 
