@@ -1,0 +1,9 @@
+"""Set up and look: `forge init`, `forge status`."""
+
+from __future__ import annotations
+
+import typer
+
+
+def add_to(app: typer.Typer) -> None:
+    pass
