@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from deploy.serve.config import ServeConfig, TimeoutsConfig
+from deploy.serve.relay import refusal
 from tests.engine_double import ENGINE_KEY, SECRET_PATH, EngineDouble, Served, engine_double, served
 
 TIMEOUTS = TimeoutsConfig(first_byte=0.4, idle=0.4, total=1.0, body=0.5, drain=2.0)
@@ -205,6 +206,12 @@ def test_an_error_of_the_engine_keeps_its_places_to_itself(here: Served, said: i
     assert SECRET_PATH not in answer.text and "/srv" not in answer.text and here.engine.url not in answer.text
     assert ("retry-after" in answer.headers) == (status == 503)
     assert here.gateway.metrics._seen[-1].failed
+
+
+def test_what_a_router_could_not_hand_to_a_dead_child_may_be_asked_again() -> None:
+    body = json.dumps({"error": {"code": 500, "message": "proxy error: Could not establish connection"}}).encode()
+    lost, failed = refusal(500, body), refusal(500, b'{"error": {"message": "out of memory"}}')
+    assert (lost.status, lost.retry, failed.status, failed.retry) == (503, 1.0, 502, None)
 
 
 def test_an_engine_that_dies_before_its_first_word_is_a_502(here: Served) -> None:

@@ -22,6 +22,8 @@ ERROR = b'data: {"error"'
 TAIL_BYTES = 8192  # usage and [DONE] stand in the last parts
 MOST_BYTES = 16 * 2**20  # of an answer that is kept, or that comes in one piece
 RETRY = 1.0  # seconds
+# What llama-server's router says, as a 500, until it sees that a child is gone. No model has seen the request.
+NOT_TAKEN = "Could not establish connection"
 
 
 class Answered:
@@ -174,7 +176,7 @@ def refusal(status: int, body: bytes) -> ApiError:
     reason = f": {said}" if said else "."
     if status in (400, 413, 422, 501):
         return ApiError(400, f"The engine refuses the request{reason}", "engine_refused")
-    if status in (404, 429, 503):
+    if status in (404, 429, 503) or (status == 500 and NOT_TAKEN in said):
         return ApiError(503, f"The engine is not ready for this model{reason}", "unavailable", retry=RETRY)
     return ApiError(502, f"The engine failed{reason}", "engine_error")
 
