@@ -24,14 +24,7 @@ export OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 source scripts/steps.sh
 
 "$dry_run" || { rm -rf "$root" && mkdir -p "$root"; }
-step "A town of agents talks" \
-  "$python" -m data.sample --out "$root/town" --sessions 1200
-step "What a tiny base can read" \
-  "$python" -m scripts.smoke_data --out "$root/general.yml"
-step "Its transcripts become general text" \
-  "$python" -m data.pipeline all --sessions "$root/town/projects" --out "$root/general" --config "$root/general.yml"
-step "A tiny base learns to speak, and no role" \
-  "$python" -m scripts.tiny_base --data "$root/general" --out "$root/base"
+tiny_base "$root"
 step "The base's own tokens decide the windows" \
   "$python" -m scripts.smoke_data --base "$root/base" --out "$root/data.yml"
 step "The transcripts become rows" \

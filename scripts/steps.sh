@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2154
-# What smoke.sh and release_smoke.sh share: a step with its title and its seconds. Sourced, never run; $dry_run is theirs.
+# What the walkthroughs share: a step with its title and its seconds, and the tiny base. Sourced, never run; $dry_run and
+# $python are theirs.
 
 step() { # step "what happens" COMMAND...
   local title="$1" started=$SECONDS
@@ -14,4 +15,15 @@ quietly() { # quietly LOG COMMAND...: a long log goes to a file; its last line s
   "$@" >"$log" 2>&1 || code=$?
   if ((code)); then tail -n 20 "$log" >&2; else tail -n 1 "$log"; fi
   return "$code"
+}
+
+tiny_base() { # tiny_base ROOT: a base model of two million parameters that can speak and knows no role, in ROOT/base
+  step "A town of agents talks" \
+    "$python" -m data.sample --out "$1/town" --sessions 1200
+  step "What a tiny base can read" \
+    "$python" -m scripts.smoke_data --out "$1/general.yml"
+  step "Its transcripts become general text" \
+    "$python" -m data.pipeline all --sessions "$1/town/projects" --out "$1/general" --config "$1/general.yml"
+  step "A tiny base learns to speak, and no role" \
+    "$python" -m scripts.tiny_base --data "$1/general" --out "$1/base"
 }
