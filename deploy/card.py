@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from deploy.evidence import Rate, Training
+from deploy.evidence import Training
 from deploy.licences import licence_of, licence_text
 from deploy.release import ADAPTER, GGUF, LORA, MERGED, TEMPLATE, Release
+from deploy.results import Marks, Rate, RoleBench, Rubric
 from deploy.scores import model_index
 
 # mayor_train.jsonl, and mayor.dpo.train.jsonl for preferences.
@@ -79,7 +80,8 @@ def body(release: Release, repo: str, tag: str | None) -> str:
         agreements=list(agreements(release)),
         config={key: release.config.get(key, "unknown") for key in ("r", "lora_alpha", "lora_dropout")},
         targets=target_modules(release.config),
-        evaluations=release.evaluations,
+        benches=[run for run in release.evaluations if isinstance(run, RoleBench)],
+        rubrics=[run for run in release.evaluations if isinstance(run, Rubric)],
         gate=release.version.evaluation if release.version and release.evaluations else None,
         dataset=release.dataset,
         licence_text=licence_text(release.base_model),
@@ -148,9 +150,10 @@ def target_modules(config: Mapping[str, Any]) -> str:
     return ", ".join(sorted(modules)) if isinstance(modules, list) else str(modules)
 
 
-def percent(rate: Rate) -> str:
-    """`60 % [31, 83]`."""
-    return f"{100 * rate.passed:.0f} % [{100 * rate.low:.0f}, {100 * rate.high:.0f}]"
+def percent(rate: Rate | Marks) -> str:
+    """`60 % [31, 83]`, or `60 % (too few families)`."""
+    interval = f"[{100 * rate.low:.0f}, {100 * rate.high:.0f}]" if rate.enough else "(too few families)"
+    return f"{100 * rate.value:.0f} % {interval}"
 
 
 def points(difference: Any) -> str:

@@ -1,4 +1,4 @@
-"""Reads what training, the pipeline and the evaluation left behind as JSON, for the model card: numbers, never content.
+"""Reads what training and the pipeline left behind as JSON, for the model card: numbers, never content.
 
 Each reader takes a path and returns a frozen value, or raises `Refusal` with the reason.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
 from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
@@ -68,37 +67,6 @@ class Training(msgspec.Struct, frozen=True):
         return value if isinstance(value, dict) else {}
 
 
-class Rate(msgspec.Struct, frozen=True):
-    """A share of passed scenarios in 0..1 with its 95 % interval."""
-
-    passed: float
-    low: float
-    high: float
-    scenarios: float
-    families: float
-
-
-class Evaluation(msgspec.Struct, frozen=True, tag="role_bench", tag_field="kind"):
-    """One run of eval.role_bench: its rates by role, and `facts` about what was run."""
-
-    model: str
-    facts: dict[str, Any]
-    summary: dict[str, Rate]
-    floor: dict[str, float]
-    smoke: bool
-
-    @property
-    def adapter_digest(self) -> str | None:
-        """The digest of the adapter that answered, None for the base alone."""
-        adapter = self.facts.get("adapter")
-        return adapter.get("sha256") if isinstance(adapter, dict) else None
-
-    @property
-    def is_base(self) -> bool:
-        """Whether the base model answered alone, loaded here (a server does not prove what it serves)."""
-        return self.facts.get("adapter") is None and self.facts.get("backend") == "hf"
-
-
 class DataFile(msgspec.Struct, frozen=True):
     """What a manifest says of one file of rows."""
 
@@ -113,12 +81,13 @@ class Manifest(Dataset, frozen=True, kw_only=True):
 
 def read_training(path: Path) -> Training | None:
     """run.json, None where the folder has none (an adapter that was not trained by this rig)."""
-    return _decode(path, Training, "Train again with scripts/train.sh.") if path.is_file() else None
+    fix = "Train again with scripts/train.sh."
+    return decode(path, msgspec.json.Decoder(Training), fix) if path.is_file() else None
 
 
 def read_manifest(path: Path, training: Training | None) -> Manifest:
     """manifest.json of the very datasets that were trained; raises `Refusal` where it describes other rows."""
-    manifest = _decode(path, Manifest, "Make the datasets again: make all.")
+    manifest = decode(path, msgspec.json.Decoder(Manifest), "Make the datasets again: make all.")
     for rows in training.data if training else ():
         known = manifest.files.get(rows.name)
         if known is None or known.sha256 != rows.sha256:
@@ -129,28 +98,8 @@ def read_manifest(path: Path, training: Training | None) -> Manifest:
     return manifest
 
 
-def read_evaluations(paths: Sequence[Path], folder: Path) -> tuple[Evaluation, ...]:
-    """The results in `paths`: of the adapter in `folder`, and of its base where one of them is that.
-
-    Raises `Refusal` for the results of anything else, because they would say something untrue on the card.
-    """
-    found = tuple(_decode(path, Evaluation, "Run it again: python -m eval.role_bench.") for path in paths)
-    digest = adapter_digest(folder)
-    for path, run in zip(paths, found, strict=True):
-        if run.smoke:
-            raise Refusal(f"{path} is a smoke run, too small for a card. Score again without --smoke.")
-        if run.adapter_digest != digest and not run.is_base:
-            raise Refusal(
-                f"{path} is not about this adapter (it scored {run.model}). "
-                f"Score this one: python -m eval.role_bench --model {folder} --out {path.parent}."
-            )
-    if found and all(run.is_base for run in found):
-        raise Refusal(f"{paths[0]} scores the base alone. Add the adapter's results with another --eval.")
-    return tuple(sorted(found, key=lambda run: not run.is_base))
-
-
 def adapter_digest(folder: Path) -> str:
-    """What eval.role_bench writes as facts.adapter.sha256: config and weights, each after its length in 8 bytes."""
+    """What evaluations write as facts.adapter.sha256: config and weights, each after its length in 8 bytes."""
     digest = hashlib.sha256()
     for name in (CONFIG, WEIGHTS):
         with (folder / name).open("rb") as stream:
@@ -160,9 +109,10 @@ def adapter_digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _decode(path: Path, kind: type[Kind], fix: str) -> Kind:
+def decode(path: Path, decoder: msgspec.json.Decoder[Kind], fix: str) -> Kind:
+    """What a JSON file holds. Raises `Refusal` with the reason and what to do."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        return decoder.decode(path.read_bytes())
     except OSError as problem:
         raise Refusal(f"{path} cannot be read ({problem.strerror}). {fix}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as problem:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deploy.adapter import TOKENIZER, Adapter, Refusal, check_weights, read_adapter, read_object
-from deploy.evidence import Dataset, Evaluation, Training, read_evaluations, read_manifest, read_training
+from deploy.evidence import Dataset, Training, read_manifest, read_training
+from deploy.results import Evaluation, read_evaluations
 
 if TYPE_CHECKING:
     from deploy.registry import Export, Registry, Version

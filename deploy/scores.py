@@ -7,71 +7,106 @@ answers a little differently, so its card has the table and its repository has n
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import yaml
 
-from deploy.evidence import Rate
 from deploy.release import ADAPTER, Release
+from deploy.results import Evaluation, Marks, Rate, RoleBench
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
 
-BENCH = "lora-forge role scenarios"
-FILE = ".eval_results/role-bench.yaml"
+NAMES = {"role-bench": "lora-forge role scenarios", "rubric": "lora-forge domain tasks"}
+METRICS = {"role-bench": "accuracy", "rubric": "rubric"}
 
 
-def measured(release: Release) -> Iterator[tuple[str, Rate, Rate | None]]:
-    """Each role with the adapter's rate and the base's, where these files are what was measured."""
-    base = next((run for run in release.evaluations if run.is_base), None)
+@dataclass(frozen=True)
+class Score:
+    """One number of the adapter, in percent of what was possible; `base` is that of its base alone, if it was run."""
+
+    data: str
+    """role-bench or rubric"""
+    role: str
+    value: float
+    interval: str
+    """`12.0 to 34.5`, or what is said where there is none"""
+    unit: str
+    """`10 scenarios in 5 families`"""
+    base: float | None
+
+    @property
+    def verb(self) -> str:
+        """What the percents are percents of."""
+        return "passed" if self.data == "role-bench" else "of the marks"
+
+
+def measured(release: Release) -> Iterator[Score]:
+    """The scores by role or domain, where these files are what was measured."""
     for run in release.evaluations if release.kinds == (ADAPTER,) else ():
         if not run.is_base:
-            yield from ((role, rate, base.summary.get(role) if base else None) for role, rate in run.summary.items())
+            yield from _scores(run, next((one for one in release.evaluations if _is_base_of(one, run)), None))
 
 
 def model_index(release: Release) -> list[EvalResult]:
-    """The adapter's rates (not the base's) as the Hub's model-index wants them, in percent."""
+    """The adapter's scores (not the base's) as the Hub's model-index wants them, in percent."""
     from huggingface_hub import EvalResult
 
     return [
         EvalResult(
             task_type="text-generation",
-            dataset_type="role-bench",
-            dataset_name=BENCH,
-            dataset_config=role,
-            metric_type="accuracy",
-            metric_name=f"passed of {rate.scenarios:.0f} [95 % {100 * rate.low:.1f} to {100 * rate.high:.1f}]",
-            metric_value=round(100 * rate.passed, 1),
+            dataset_type=score.data,
+            dataset_name=NAMES[score.data],
+            dataset_config=score.role,
+            metric_type=METRICS[score.data],
+            metric_name=f"{score.verb}, {score.unit} [95 % {score.interval}]",
+            metric_value=round(score.value, 1),
         )
-        for role, rate, _ in measured(release)
+        for score in measured(release)
     ]
 
 
 def result_files(release: Release, repo: str) -> dict[str, str]:
-    """The file of `.eval_results`, or none.
+    """The files of `.eval_results`, one for scenarios and one for the rubric, or none.
 
-    Its dataset is an id in the own namespace, because the scenarios are not on the Hub: it shows such results on a
-    leaderboard only where that dataset exists and is a benchmark.
+    Their dataset is an id in the own namespace, because neither is on the Hub: it shows such results on a leaderboard
+    only where that dataset exists and is a benchmark.
     """
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
 
     told = release.version.evaluation if release.version else None
-    entries = [
-        EvalResultEntry(
-            dataset_id=f"{repo.split('/')[0]}/role-bench",
-            task_id=role,
-            value=round(100 * rate.passed, 1),
+    entries: dict[str, list[EvalResultEntry]] = {}
+    for score in measured(release):
+        entry = EvalResultEntry(
+            dataset_id=f"{repo.split('/')[0]}/{score.data}",
+            task_id=score.role,
+            value=round(score.value, 1),
             date=told.evaluated_at if told else None,
-            notes=_notes(rate, base),
+            notes=_notes(score),
         )
-        for role, rate, base in measured(release)
-    ]
-    return {FILE: yaml.safe_dump(eval_result_entries_to_yaml(entries), sort_keys=False, width=200)} if entries else {}
+        entries.setdefault(f".eval_results/{score.data}.yaml", []).append(entry)
+    return {
+        file: yaml.safe_dump(eval_result_entries_to_yaml(several), sort_keys=False, width=200)
+        for file, several in entries.items()
+    }
 
 
-def _notes(rate: Rate, base: Rate | None) -> str:
-    alone = f"; the base alone {100 * base.passed:.1f}" if base else ""
-    return (
-        f"percent passed, 95 % interval {100 * rate.low:.1f} to {100 * rate.high:.1f}, "
-        f"{rate.scenarios:.0f} scenarios in {rate.families:.0f} families{alone}"
-    )
+def _is_base_of(run: Evaluation, other: Evaluation) -> bool:
+    return run.is_base and type(run) is type(other)
+
+
+def _scores(run: Evaluation, base: Evaluation | None) -> Iterator[Score]:
+    data = "role-bench" if isinstance(run, RoleBench) else "rubric"
+    for role, one in run.summary.items():
+        beside = base.summary.get(role) if base else None
+        yield Score(data, role, 100 * one.value, _interval(one), one.unit, 100 * beside.value if beside else None)
+
+
+def _interval(one: Rate | Marks) -> str:
+    return f"{100 * one.low:.1f} to {100 * one.high:.1f}" if one.enough else "not known: too few families"
+
+
+def _notes(score: Score) -> str:
+    alone = f"; the base alone {score.base:.1f}" if score.base is not None else ""
+    return f"percent {score.verb}, 95 % interval {score.interval}, {score.unit}{alone}"

@@ -88,7 +88,8 @@ def _settings(run: RoleBench) -> dict[str, int | float | str]:
     return {key: value for key, value in run.settings.items() if key not in FREE_SETTINGS}
 
 
-def _share(text: str) -> float:
+def share(text: str) -> float:
+    """A margin on a command line, 0..1."""
     value = float(text)
     if not 0 <= value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not in 0..1; 0.05 allows a loss of five points")
@@ -101,7 +102,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("base", type=Path, metavar="BASE", help="results of the base model: a file or its folder")
     parser.add_argument("adapter", type=Path, metavar="ADAPTER", help="results of the adapter")
-    parser.add_argument("--margin", type=_share, default=0.05, help="loss that is still accepted (default 0.05)")
+    parser.add_argument("--margin", type=share, default=0.05, help="loss that is still accepted (default 0.05)")
     parser.add_argument("--tried", type=positive, default=1, metavar="M", help="checkpoints compared (default 1)")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write everything as one page")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML for a CI service")

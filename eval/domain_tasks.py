@@ -50,7 +50,8 @@ class Requirement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One task: what is asked, and how an answer is measured.
 
-    Prose has `facts` and `wrong`, code has `code`; the gold answer scores 100.
+    Prose has `facts` and `wrong`, code has `code`; the gold answer scores 100. Tasks of one `family` are so alike that
+    the statistics take them as one cluster; a task without a family stands alone.
     """
 
     id: Name
@@ -61,6 +62,7 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     facts: tuple[Statement, ...] = ()
     wrong: tuple[Statement, ...] = ()
     code: CodeChecks | None = None
+    family: Name | None = None
 
     def __post_init__(self) -> None:
         if bool(self.facts) == (self.code is not None):
@@ -101,8 +103,11 @@ def domain_file(domain: str) -> Path:
     return DOMAINS / f"{domain}.jsonl"
 
 
-def load_tasks(path: Path) -> TaskFile:
-    """Every task of a file; a faulty line ends in `BadInput` with file and line. The domain is the file's stem."""
+def load_tasks(path: Path, domain: str | None = None) -> TaskFile:
+    """Every task of a file; a faulty line ends in `BadInput` with file and line.
+
+    The domain is the file's stem where no other is given.
+    """
     try:
         raw = path.read_bytes()
     except OSError:
@@ -110,7 +115,7 @@ def load_tasks(path: Path) -> TaskFile:
     tasks = tuple(_decode_lines(raw, path))
     if not tasks:
         raise BadInput(f"{path} holds no task; add one JSON object per line (see eval/domain_task.schema.json).")
-    return TaskFile(path.stem, tasks, sha256(raw))
+    return TaskFile(domain or path.stem, tasks, sha256(raw))
 
 
 def task_schema() -> dict[str, Any]:

@@ -4,14 +4,15 @@
 What is not significant has not passed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 from eval.costs import costs_of
 from eval.paired import Comparison, Row, changes
 from eval.power import Luck, luck_of_the_best, scenarios_needed
-from eval.results import RoleBench, families
+from eval.results import families
 from eval.statistics import MIN_CLUSTERS
 
 SERVED = "local-chat-completions"
@@ -71,21 +72,24 @@ def why_not_comparable(comparison: Comparison) -> Iterator[str]:
             yield f"The token limit cut {cut} of {len(run.episodes)} runs of the {name}; raise --max-new-tokens."
     if _all_the_same(comparison):
         yield "All raw answers of both runs are identical; the adapter was not used, or it changes nothing."
-    elif active_check(comparison.adapter) is None:
+    elif active_check(comparison.adapter.facts) is None:
         yield "The adapter's run has no check that its adapter was active; run role_bench with the adapter folder."
     if not comparison.rows:
         yield "Every scenario stands in the training rows; write others."
 
 
-def active_check(run: RoleBench) -> str | None:
-    """How it is known that the adapter was used, or None. A server's adapter shows only in its answers."""
-    adapter = run.facts.get("adapter")
+def active_check(facts: Mapping[str, Any]) -> str | None:
+    """How it is known from a run's facts that the adapter was used, or None.
+
+    A server's adapter shows only in its answers.
+    """
+    adapter = facts.get("adapter")
     if isinstance(adapter, dict):
         change = adapter.get("max_logit_change")
         if isinstance(change, int | float) and change > 0:
             return f"active: it changes logits by up to {change:.3g}"
         return None
-    return "served: its answers differ from the base's" if run.facts.get("backend") == SERVED else None
+    return "served: its answers differ from the base's" if facts.get("backend") == SERVED else None
 
 
 def why_regression(comparison: Comparison) -> Iterator[str]:

@@ -14,9 +14,8 @@ import msgspec
 from eval.domain_tasks import Task, TaskFile
 from eval.errors import BadInput, sha256
 from eval.journal import Journal
-from eval.models import Prompt, Reply, Sampling, Settings, open_model
+from eval.models import Model, Prompt, Reply, Sampling, Settings
 from eval.rubric_config import RubricConfig
-from eval.targets import Target
 
 Replies = Mapping[str, Sequence[Reply]]
 
@@ -37,23 +36,35 @@ class StoredAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     answer: str
 
 
-def ask_model(
-    target: Target, settings: Settings, files: Sequence[TaskFile], config: RubricConfig, unfinished: Path
-) -> tuple[Source, Replies]:
-    """Asks the model every task's prompt, greedily, a domain at a time; `unfinished` keeps what it answered."""
-    model = open_model(target, settings)
-    sampling = Sampling(seed=settings.seed)
-    source = Source(target.label, model.facts, asdict(settings) | {"temperature": sampling.temperature})
-    described = asdict(source) | {
-        "tasks": {file.domain: file.sha256 for file in files},
-        "systems": systems(files, config),
-    }
-    unfinished.mkdir(exist_ok=True)
-    ask = Journal(unfinished, described).through(0, lambda _, prompts: model.reply(prompts, sampling))
-    return source, {
-        file.domain: ask(number, [prompt_of(task, file.domain, config) for task in file.tasks])
-        for number, file in enumerate(files)
-    }
+@dataclass(frozen=True)
+class Questions:
+    """What is asked: the files of tasks with the pack's system prompts, and how much room an answer has."""
+
+    files: Sequence[TaskFile]
+    config: RubricConfig
+    settings: Settings
+
+    def ask(self, model: Model, label: str, unfinished: Path) -> tuple[Source, Replies]:
+        """Asks every task's prompt, greedily, a domain at a time; `unfinished` keeps what was answered."""
+        sampling = Sampling(seed=self.settings.seed)
+        source = Source(label, model.facts, asdict(self.settings) | {"temperature": sampling.temperature})
+        described = asdict(source) | {
+            "tasks": {file.domain: file.sha256 for file in self.files},
+            "systems": systems(self.files, self.config),
+        }
+        unfinished.mkdir(exist_ok=True)
+        ask = Journal(unfinished, described).through(0, lambda _, prompts: model.reply(prompts, sampling))
+        return source, {
+            file.domain: ask(number, [prompt_of(task, file.domain, self.config) for task in file.tasks])
+            for number, file in enumerate(self.files)
+        }
+
+
+def base_of(model: Model, label: str) -> Model:
+    """The loaded model without its adapter. Raises BadInput where there is none to leave out."""
+    if model.base is None:
+        raise BadInput(f"--base-out needs an adapter that is loaded here; {label} is none, so run --model base.")
+    return model.base
 
 
 def forget_unfinished(unfinished: Path) -> None:

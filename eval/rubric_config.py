@@ -1,7 +1,7 @@
-"""What the rubric takes from a pack's config: the weights of the four parts, the base model, the system prompts.
+"""What the rubric takes from a pack's config: weights of the four parts, tasks, base model, system prompts.
 
 The file may be a data.yml; its other keys are none of our business. Without `rubric.weights` the parts weigh
-25, 40, 20 and 15.
+25, 40, 20 and 15; `eval.tasks` is the pack's own file of tasks, relative to the pack or to the repository.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,20 +13,32 @@ import yaml
 
 from eval.errors import BadInput
 
+REPOSITORY = Path(__file__).parent.parent
+# The role of data.yml for sessions that no other role fits: nobody writes tasks for it.
+NO_ROLE = "unknown"
 DEFAULT_WEIGHTS: Mapping[str, float] = {"structure": 25, "correctness": 40, "similarity": 20, "completeness": 15}
 
 
 @dataclass(frozen=True)
 class RubricConfig:
-    """Weights by part, base model ("" where none is named), and system prompt by domain where the pack has one."""
+    """Weights by part, base model ("" where none is named), system prompts by domain, and the pack's own tasks."""
 
     weights: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_WEIGHTS))
     base_model: str = ""
     systems: Mapping[str, str] = field(default_factory=dict)
+    tasks: Path | None = None
+
+    def domain_of(self, path: Path) -> str:
+        """The domain of a file of tasks: the role that it is named for, or the only one that the pack has."""
+        roles = [name for name in self.systems if name != NO_ROLE]
+        return roles[0] if len(roles) == 1 and path.stem not in roles else path.stem
 
 
 def load_rubric_config(path: Path) -> RubricConfig:
-    """Reads `rubric.weights`, `base_model` and `roles.<domain>.system`. Raises BadInput with every problem at once."""
+    """Reads `rubric.weights`, `eval.tasks`, `base_model` and `roles.<domain>.system`.
+
+    Raises BadInput with every problem at once.
+    """
     try:
         raw: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -35,11 +47,16 @@ def load_rubric_config(path: Path) -> RubricConfig:
         raise BadInput(f"{path} is not readable YAML ({str(problem).splitlines()[0]}); correct it.") from None
     if not isinstance(raw, dict):
         raise BadInput(f"{path} is no mapping of keys; see configs/data.yml.")
-    if problems := list(_problems(raw.get("rubric", {}))):
+    if problems := [*_problems(raw.get("rubric", {})), *_problems_of_tasks(raw.get("eval", {}))]:
         raise BadInput(f"{path}: {'; '.join(problems)}.")
     weights = {**DEFAULT_WEIGHTS, **raw.get("rubric", {}).get("weights", {})}
     base = raw.get("base_model")
-    return RubricConfig(weights, base if isinstance(base, str) else "", dict(_systems(raw.get("roles"))))
+    return RubricConfig(
+        weights=weights,
+        base_model=base if isinstance(base, str) else "",
+        systems=dict(_systems(raw.get("roles"))),
+        tasks=_tasks(path, raw.get("eval", {}).get("tasks")),
+    )
 
 
 def _problems(rubric: Any) -> Iterator[str]:
@@ -59,6 +76,21 @@ def _problems(rubric: Any) -> Iterator[str]:
     for part in DEFAULT_WEIGHTS:
         if part in weights and not _is_positive(weights[part]):
             yield f"rubric.weights.{part} is {weights[part]!r}; give a number above 0"
+
+
+def _problems_of_tasks(entry: Any) -> Iterator[str]:
+    if not isinstance(entry, dict):
+        yield "eval must be a mapping such as {tasks: eval/domains/legal.jsonl}"
+    elif not isinstance(entry.get("tasks", ""), str):
+        yield f"eval.tasks is {entry['tasks']!r}; give the path of a file of tasks"
+
+
+def _tasks(pack: Path, named: str | None) -> Path | None:
+    """The pack's file of tasks: beside the pack, or below the repository."""
+    if not named:
+        return None
+    beside = pack.parent / Path(named).expanduser()
+    return beside if beside.is_file() else REPOSITORY / Path(named).expanduser()
 
 
 def _is_positive(weight: Any) -> bool:

@@ -9,17 +9,23 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from eval.gate import Decision, active_check, points
 from eval.printable import one_line
-from eval.report import make_table
+from eval.report import COLOURS, make_table
 from eval.rubric_attacks import Row
-from eval.rubric_results import Marked, RubricRun, by_domain, each_alone, part_mean, total_rate, totals
-from eval.statistics import Rate, mean_interval
-from eval.wording import change, percent
+from eval.rubric_paired import RubricComparison, marks_difference
+from eval.rubric_results import Marked, RubricRun, by_domain, part_mean, total_rate, totals
+from eval.statistics import Rate
+from eval.wording import TOO_FEW, adapter_hash, change, p_value, percent
 
 WORST_SHOWN = 5
 COVERAGE = (
     "Coverage is not correctness: it counts the authored facts that an answer states, and no rule here sees whether "
     "its sentences are true. A claim about {} needs a judge that passed its audit, or a person."
+)
+EVIDENCE = (
+    "p: signs of the families flipped, Holm over domains; "
+    "detects: smallest true difference found with 80 % probability."
 )
 LIMITS = (
     "Limits: rules on words cannot tell every wrong answer from a right one. Keywords in many sentences, and a gold "
@@ -50,10 +56,46 @@ def print_marks_compared(base: RubricRun, adapter: RubricRun, console: Console) 
     before, after = by_domain(base.results), by_domain(adapter.results)
     for domain, group in after.items():
         old, new = totals(before[domain]), totals(group)
-        difference = mean_interval({key: new[key] - old[key] for key in new}, each_alone(new))
+        difference = marks_difference(before[domain], group)
         cells = (percent(total_rate(before[domain])), percent(total_rate(group)), change(difference))
         table.add_row(domain, *map(escape, cells), _directions(old, new), _verdict(difference))
     console.print(table)
+
+
+def print_comparison(comparison: RubricComparison, decision: Decision, console: Console) -> None:
+    """Both totals and their difference by domain, the parts, what it rests on, and the decision at the end."""
+    models = [escape(one_line(run.model, 50)) for run in (comparison.adapter, comparison.base)]
+    columns = ("domain", "tasks", "base [95 %]", "adapter [95 %]", "points [95 %]", "better/worse/same")
+    table = make_table(f"{' against '.join(models)}: marks of 100", *columns)
+    for row in comparison.rows:
+        size = f"{row.difference.units} in {row.difference.clusters}"
+        cells = (percent(row.base), percent(row.adapter), change(row.difference))
+        table.add_row(row.domain, size, *map(escape, cells), " / ".join(map(str, row.directions)))
+    console.print(table)
+    console.print(_parts_table(comparison))
+    console.print(f"tasks: how many, in how many families. {EVIDENCE}", markup=False)
+    if not all(row.enough for row in comparison.rows):
+        console.print(TOO_FEW, markup=False)
+    console.print(COVERAGE.format("a domain"), markup=False)
+    active = active_check(comparison.adapter.facts) or "not checked to be active"
+    console.print(f"Adapter {adapter_hash(comparison.adapter.facts)}, {active}.", markup=False)
+    outcome = decision.outcome
+    console.print(f"\n{outcome.words.upper()} (exit code {int(outcome)})", style=COLOURS[outcome])
+    for reason in decision.reasons:
+        console.print(f"  {one_line(reason)}", markup=False)
+
+
+def _parts_table(comparison: RubricComparison) -> Table:
+    table = make_table("By part", "domain", *comparison.adapter.weights, "p", "detects")
+    for row in comparison.rows:
+        parts = [f"{_mean(base)} → {_mean(adapter)}" for base, adapter in row.parts.values()]
+        tested = (p_value(row.p_holm), points(row.detectable)) if row.enough else ("n/a", "n/a")
+        table.add_row(row.domain, *parts, *tested)
+    return table
+
+
+def _mean(value: float | None) -> str:
+    return "n/a" if value is None else f"{100 * value:.0f} %"
 
 
 def print_attacks(attacks: Sequence[Row], limits: Sequence[Row], console: Console) -> None:
@@ -71,7 +113,7 @@ def _cells(group: Sequence[Marked]) -> list[str]:
     kinds = {one.is_prose for one in group}
     word = " coverage" if kinds == {True} else " mixed" if len(kinds) > 1 else ""
     means = [part_mean(group, name) for name in ("structure", "correctness", "similarity", "completeness")]
-    shown = ["n/a" if mean is None else f"{100 * mean:.0f} %" for mean in means]
+    shown = [_mean(mean) for mean in means]
     shown[1] += word
     return [*shown, escape(percent(total_rate(group)))]
 

@@ -4,7 +4,8 @@
 the same question under the same conditions.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,11 +36,18 @@ class Marked(msgspec.Struct, frozen=True):
     prompt_tokens: int | None = None
     new_tokens: int | None = None
     seconds: float | None = None
+    family: str | None = None
+    prompt: str = ""
 
     @property
     def key(self) -> str:
         """The task across domains."""
         return f"{self.domain}/{self.id}"
+
+    @property
+    def cluster(self) -> str:
+        """What the statistics take as one: the family of the task, or the task alone."""
+        return f"{self.domain} {self.family}" if self.family else self.key
 
 
 class RubricRun(msgspec.Struct, frozen=True, tag="rubric", tag_field="kind"):
@@ -87,15 +95,15 @@ def totals(results: Iterable[Marked]) -> dict[str, float]:
     return {result.key: result.total for result in results}
 
 
-def each_alone(scores: Mapping[str, float]) -> dict[str, str]:
-    """The clusters of the statistics: tasks are written one by one, so each is its own."""
-    return {key: key for key in scores}
+def clusters_of(results: Iterable[Marked]) -> dict[str, str]:
+    """The cluster of each task: tasks that were written one by one stand alone, those of a family together."""
+    return {result.key: result.cluster for result in results}
 
 
-def total_rate(results: Iterable[Marked]) -> Rate:
-    """The mean of the whole marks with its 95 % interval over tasks."""
-    scores = totals(results)
-    return mean_interval(scores, each_alone(scores))
+def total_rate(results: Sequence[Marked]) -> Rate:
+    """The mean of the whole marks with its 95 % interval over families of tasks."""
+    rate = mean_interval(totals(results), clusters_of(results))
+    return replace(rate, low=max(0.0, rate.low), high=min(1.0, rate.high))
 
 
 def part_mean(results: Iterable[Marked], name: str) -> float | None:
@@ -133,4 +141,4 @@ def _settings(run: RubricRun) -> dict[str, float | str]:
 
 
 def _plain(rate: Rate) -> dict[str, float | None]:
-    return {"total": rate.value, "low": rate.low, "high": rate.high, "tasks": rate.units}
+    return {"total": rate.value, "low": rate.low, "high": rate.high, "tasks": rate.units, "families": rate.clusters}

@@ -3,13 +3,13 @@
 Cells such as `60 % [31, 83]`, rows of costs, and the sentences that belong to a comparison.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from eval.costs import Costs, costs_of
 from eval.gate import Decision, active_check, points
 from eval.paired import Comparison, Row
 from eval.printable import one_line
-from eval.results import RoleBench
 from eval.statistics import MIN_CLUSTERS, Rate
 
 TOO_FEW = f"too few: fewer than {MIN_CLUSTERS} families show no spread to rest an interval on."
@@ -45,15 +45,15 @@ def comparison_lines(comparison: Comparison, decision: Decision) -> Iterator[str
     yield _contamination(comparison)
     new = "; ".join(f"{scenario}: {action}" for scenario, action in comparison.forbidden)
     yield f"New forbidden actions: {one_line(new, 600) or 'none'}."
-    active = active_check(comparison.adapter) or "not checked to be active"
-    yield f"Adapter {adapter_hash(comparison.adapter)}, {active}."
+    active = active_check(comparison.adapter.facts) or "not checked to be active"
+    yield f"Adapter {adapter_hash(comparison.adapter.facts)}, {active}."
     if decision.luck is not None:
         yield _luck(decision)
 
 
-def adapter_hash(run: RoleBench) -> str:
+def adapter_hash(facts: Mapping[str, Any]) -> str:
     """The first digits of the adapter's digest, or what is known instead."""
-    adapter = run.facts.get("adapter")
+    adapter = facts.get("adapter")
     digest = adapter.get("sha256") if isinstance(adapter, dict) else None
     return f"sha256 {str(digest)[:16]}" if digest else "without a digest"
 

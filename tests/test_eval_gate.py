@@ -196,7 +196,7 @@ def test_a_model_that_goes_in_circles_has_failed_and_is_compared() -> None:
 def test_an_adapter_behind_a_server_shows_in_its_answers() -> None:
     served = {"backend": "local-chat-completions", "adapter": None}
     base, adapter = (msgspec.structs.replace(run, facts=served) for run in (BASE, ADAPTER))
-    assert active_check(adapter) == "served: its answers differ from the base's"
+    assert active_check(adapter.facts) == "served: its answers differ from the base's"
     assert decision(base, adapter).outcome is Outcome.PASSED
     assert decision(base, base).outcome is Outcome.NOT_COMPARABLE
 

@@ -19,9 +19,10 @@ from eval.domain_tasks import DOMAINS, Requirement, Statement, Task, TaskFile, l
 from eval.errors import BadInput, one_sentence
 from eval.marker import ENOUGH_CORRECT, Marker, Score
 from eval.models import Prompt, Reply, Sampling
-from eval.rubric import rubric, sandbox_for
+from eval.rubric import rubric
 from eval.rubric_attacks import attack_rows, attacks_on, limits_of, negated
 from eval.rubric_config import DEFAULT_WEIGHTS, load_rubric_config
+from eval.rubric_marking import sandbox_for
 from eval.rubric_results import read_rubric
 from eval.sandbox import Sandbox
 from tests.chat_server import chat_server, says
@@ -393,7 +394,7 @@ def test_a_model_sees_the_system_prompt_of_the_pack_and_the_prompt_and_nothing_e
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = Scripted(GOLD)
-    monkeypatch.setattr("eval.rubric_answers.open_model", lambda *_: model)
+    monkeypatch.setattr("eval.rubric.open_model", lambda *_: model)
     tasks, out = task_file(tmp_path, TASK_LINE), tmp_path / "out.json"
     code, said, _ = run(capsys, "--model", "base", "--tasks", tasks, "--config", pack(tmp_path), "--out", out)
     assert code == 0 and "1 of 1 answers hit the token limit" in said and "correctness 2" in said
@@ -411,7 +412,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
     first = task_file(tmp_path, TASK_LINE, name="first.jsonl")
     second = task_file(tmp_path, TASK_LINE | {"id": "hands"}, name="second.jsonl")
     models = [Scripted(GOLD, stop_after=1), Scripted(GOLD)]
-    monkeypatch.setattr("eval.rubric_answers.open_model", lambda *_: models.pop(0))
+    monkeypatch.setattr("eval.rubric.open_model", lambda *_: models.pop(0))
     out = tmp_path / "out.json"
     argv = ["--model", "base", "--tasks", first, "--tasks", second, "--config", pack(tmp_path), "--out", out]
     stopped, again = models

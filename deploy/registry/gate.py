@@ -34,7 +34,7 @@ def about_evaluation(version: Version, again: str) -> Iterator[str]:
     """What the newest evaluation says against a version; `again` is the command for another one."""
     name, evaluation = version.name, version.evaluation
     if evaluation is None:
-        yield f"{name} was never evaluated. Score base and adapter with eval.role_bench, then: {again}."
+        yield f"{name} was never evaluated. Score base and adapter with eval.role_bench or eval.rubric, then: {again}."
         return
     for results in (evaluation.base_results, evaluation.adapter_results):
         if not results.is_file() or file_sha256(results) != results.stem:
@@ -43,6 +43,7 @@ def about_evaluation(version: Version, again: str) -> Iterator[str]:
         yield f"{name} has only a smoke evaluation, too small for a claim. Score it without --smoke, then: {again}."
     if evaluation.roles and version.role not in (*evaluation.roles, ALL_ROLES):
         played = " and ".join(evaluation.roles)
-        yield f"{name} was only scored as {played}. Score it with --role {version.role}, then: {again}."
+        how = f"with --role {version.role}" if evaluation.measure == "role_bench" else f"on tasks of {version.role}"
+        yield f"{name} was only scored as {played}. Score it {how}, then: {again}."
     if not evaluation.passed:
         yield f"{name} did not pass ({evaluation.outcome}: {' '.join(evaluation.reasons)}) Train or score it again."

@@ -25,10 +25,16 @@ def _changing(commands: Any) -> None:
     register.add_argument("adapter", type=Path, metavar="DIR", help="adapter folder, such as output/adapters/mayor")
     register.add_argument("--role", help="the role that it is for (default: the one whose rows it was trained on)")
     register.add_argument("--manifest", type=Path, metavar="FILE", help="manifest.json of the build it was trained on")
-    evaluate = _command(commands, "evaluate", "let eval.compare judge a version")
+    evaluate = _command(
+        commands, "evaluate", "let the evaluation judge a version: eval.compare, or eval.rubric_compare"
+    )
     _version(evaluate)
-    evaluate.add_argument("base", type=Path, metavar="BASE", help="results of role_bench of the base: file or folder")
-    evaluate.add_argument("results", type=Path, metavar="ADAPTER", help="results of role_bench of this very adapter")
+    evaluate.add_argument(
+        "base", type=Path, metavar="BASE", help="results of the base, of role_bench or of the rubric: file or folder"
+    )
+    evaluate.add_argument(
+        "results", type=Path, metavar="ADAPTER", help="results of this very adapter, of the same kind"
+    )
     evaluate.add_argument("--margin", type=_share, help="loss that is still accepted, such as 0.05 (that of the gate)")
     promote = _command(commands, "promote", "make a version live, if nothing speaks against it")
     _version(promote)

@@ -139,6 +139,7 @@ def _evaluation(database: sqlite3.Connection, version: int, root: Path) -> Evalu
         base_results=root / KEPT / f"{row['base_results']}.json",
         adapter_results=root / KEPT / f"{row['adapter_results']}.json",
         evaluated_at=row["evaluated_at"],
+        measure=report.measure,
     )
 
 

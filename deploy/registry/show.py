@@ -55,7 +55,9 @@ def about_evaluation(version: Version) -> Iterator[str]:
     yield f"{version.name}: {found.outcome}{' (smoke)' if found.smoke else ''}"
     if found.base and found.adapter and found.difference:
         gained = points(found.difference)
-        yield f"{found.about}: base {share(found.base)}, adapter {share(found.adapter)}, difference {gained} points"
+        what = "" if found.measure == "role_bench" else " of the marks"
+        sides = f"base {share(found.base)}, adapter {share(found.adapter)}"
+        yield f"{found.about}: {sides}{what}, difference {gained} points"
     yield from found.reasons
 
 

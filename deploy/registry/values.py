@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+Measure = Literal["role_bench", "rubric"]
+
 
 @dataclass(frozen=True)
 class Rate:
-    """A share of passed scenarios in 0..1, or a difference of two in -1..1, with its 95 % interval.
+    """A share of passed scenarios or a mean mark in 0..1, or a difference of two in -1..1, with its 95 % interval.
 
-    `scenarios` and `families` are how many it rests on.
+    `scenarios` (or tasks) and `families` are how many it rests on.
     """
 
     value: float
@@ -24,7 +26,7 @@ class Rate:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What the gate said of a version: `eval.compare` on the base's results and its own.
+    """What the gate said of a version: the comparison of the base's results with its own.
 
     The rates are those of the row that decides: all roles together, or the only one. They are None where the two runs
     could not be compared.
@@ -42,12 +44,14 @@ class Evaluation:
     adapter: Rate | None
     difference: Rate | None
     roles: tuple[str, ...]
-    """whose scenarios were played"""
+    """whose scenarios were played, or tasks answered"""
     smoke: bool
     """whether one of the results is a smoke run, too small for a claim"""
     base_results: Path
     adapter_results: Path
     evaluated_at: str
+    measure: Measure = "role_bench"
+    """whether scenarios were passed, or marks were given"""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,109 @@
+"""Two runs of the rubric side by side: the paired difference of the whole marks, by domain and over all.
+
+`compare_rubrics(base, adapter)` takes two runs that may be compared (`refuse_unequal_rubrics`). The unit is the task,
+families of tasks are the clusters.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from eval.power import known_error, smallest_detectable
+from eval.rubric_results import Marked, RubricRun, by_domain, clusters_of, part_mean, total_rate, totals
+from eval.statistics import (
+    MIN_CLUSTERS,
+    Directions,
+    Rate,
+    directions,
+    holm,
+    mean_interval,
+    paired_difference,
+    sign_flip_p,
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """The comparison on one domain, or on `all`; marks in 0..1. `p_holm` is `p` corrected for the number of domains.
+
+    `error`: standard error of the difference; `parts`: means of each part in both runs, None where it is n/a.
+    """
+
+    domain: str
+    base: Rate
+    adapter: Rate
+    difference: Rate
+    directions: Directions
+    p: float
+    p_holm: float
+    error: float
+    parts: Mapping[str, tuple[float | None, float | None]]
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are families enough for an interval."""
+        return self.difference.enough
+
+    @property
+    def detectable(self) -> float:
+        """The smallest true difference, in 0..1, that is found with 80 % probability."""
+        return smallest_detectable(self.error, self.difference.clusters)
+
+
+@dataclass(frozen=True)
+class RubricComparison:
+    """Everything that the table, the JSON and the gate say about two runs; `rows` ends with what decides."""
+
+    base: RubricRun
+    adapter: RubricRun
+    rows: tuple[Row, ...]
+
+    @property
+    def changes(self) -> dict[str, float]:
+        """Adapter minus base, in -1..1, by task."""
+        return changes_of(self.base.results, self.adapter.results)
+
+
+def compare_rubrics(base: RubricRun, adapter: RubricRun) -> RubricComparison:
+    """The comparison of two runs over the same tasks."""
+    before, after = by_domain(base.results), by_domain(adapter.results)
+    rows = [_row(domain, before[domain], group, tuple(adapter.weights)) for domain, group in after.items()]
+    alone = rows[:-1] if len(rows) > 1 else rows
+    corrected = holm({row.domain: row.p for row in alone if row.enough})
+    return RubricComparison(base, adapter, tuple(replace(row, p_holm=corrected.get(row.domain, row.p)) for row in rows))
+
+
+def changes_of(base: Sequence[Marked], adapter: Sequence[Marked]) -> dict[str, float]:
+    """Adapter minus base, in -1..1, by task."""
+    before, after = totals(base), totals(adapter)
+    return {key: after[key] - before[key] for key in before}
+
+
+def marks_difference(base: Sequence[Marked], adapter: Sequence[Marked]) -> Rate:
+    """The mean difference of graded marks with its 95 % interval: Student's t over the families.
+
+    Where fewer than eight families differ at all, their spread is a guess: two models that both get nothing would be
+    the same for sure. There the interval of `paired_difference` is taken as well, and the wider one holds.
+    """
+    clusters, change = clusters_of(adapter), changes_of(base, adapter)
+    found = mean_interval(change, clusters)
+    if len({clusters[key] for key, value in change.items() if abs(value) > 1e-9}) < MIN_CLUSTERS:
+        counted = paired_difference(totals(base), totals(adapter), clusters)
+        found = replace(found, low=min(found.low, counted.low), high=max(found.high, counted.high))
+    return replace(found, low=max(-1.0, found.low), high=min(1.0, found.high))
+
+
+def _row(domain: str, base: Sequence[Marked], adapter: Sequence[Marked], parts: Sequence[str]) -> Row:
+    clusters, change = clusters_of(adapter), changes_of(base, adapter)
+    difference = marks_difference(base, adapter)
+    p = sign_flip_p(change, clusters)
+    return Row(
+        domain=domain,
+        base=total_rate(base),
+        adapter=total_rate(adapter),
+        difference=difference,
+        directions=directions(change),
+        p=p,
+        p_holm=p,
+        error=known_error(difference, change, clusters),
+        parts={name: (part_mean(base, name), part_mean(adapter, name)) for name in parts},
+    )
