@@ -19,6 +19,7 @@ from data import explain, forget
 from data.build import BrokenRows, build, staging_folder, write_json
 from data.cache import Cache
 from data.config import ConfigError, DataConfig, load_config, repository_path
+from data.curate.decisions import load_decisions
 from data.extract import archive, sessions
 from data.extract.bead_outcomes import bead_fates
 from data.extract.library import Archived
@@ -86,7 +87,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("command", choices=COMMANDS, metavar="command", help=commands)
     parser.add_argument("id", nargs="?", default="", help="of a row for explain, of a session for forget")
     parser.add_argument("--session", default="", help="explain a session: its id, or the beginning of it")
-    parser.add_argument("--sessions", type=Path, help=f"folder with transcripts (default {DEFAULT_SESSIONS})")
+    parser.add_argument("--sessions", type=Path, help=f"what the sources call {{sessions}}: a folder of "
+                        f"transcripts (default {DEFAULT_SESSIONS}), a pack's vault or answers")  # fmt: skip
     parser.add_argument("--out", type=Path, help="folder of the dataset (default output/datasets; forget: output)")
     parser.add_argument("--archive", type=Path, help="folder that keeps raw transcripts (default: archive in --config)")
     parser.add_argument("--expire-days", type=int, default=archive.EXPIRE_DAYS, help="the agent's cleanupPeriodDays")
@@ -120,7 +122,8 @@ def _run(arguments: argparse.Namespace) -> int:
     check_config(config)
     if arguments.command == "transform":
         return _transform(config, arguments)
-    return _read(config, choose_sessions(arguments.sessions, arguments.out, repository_path(config.archive)), arguments)
+    archived = repository_path(config.archive)
+    return _read(config, choose_sessions(arguments.sessions, arguments.out, archived, config.sources), arguments)
 
 
 def _read(config: DataConfig, chosen: Chosen, arguments: argparse.Namespace) -> int:
@@ -129,7 +132,8 @@ def _read(config: DataConfig, chosen: Chosen, arguments: argparse.Namespace) -> 
     if arguments.out.resolve().is_relative_to(folder.resolve()):
         raise SourceError(f"{arguments.out} lies in {folder}, where transcripts are read. Choose another --out.")
     forgotten = load_forgotten(repository_path(config.forgotten))
-    setting = Setting(config, _people(folder, archived), bead_fates(bead_files(config, folder)))
+    beads = bead_fates(bead_files(config, folder))
+    setting = Setting(config, _people(folder, archived), beads, load_decisions(config.curation))
     with open_engine(arguments.engine, arguments.workers, setting) as engine:
         cache = Cache(None if arguments.no_cache or arguments.dry_run else arguments.out / CACHE, setting.key())
         look = Looker(cache.memory, engine)
@@ -179,7 +183,8 @@ def _transform(config: DataConfig, arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         print(f"Would make rows from {arguments.out / EXTRACTED}.")
         return 0
-    with open_engine(arguments.engine, arguments.workers, Setting(config)) as engine:
+    setting = Setting(config, verdicts=load_decisions(config.curation))
+    with open_engine(arguments.engine, arguments.workers, setting) as engine:
         made = in_order(engine, "transform", _items(arguments.out / EXTRACTED))
         results = chain([Done(extracted.ledger)], map(unpack, made))
         return _finish(results, extracted.input, config, arguments.out)

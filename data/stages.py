@@ -12,11 +12,12 @@ import msgspec
 from msgspec.structs import replace
 
 from data.config import ConfigError, DataConfig, RoleConfig, SourceKind
-from data.extract import beads, glance, observers, pairs, qna, sessions
+from data.curate.decisions import Verdict, digest
+from data.extract import beads, glance, observers, pairs, pulls, qna, sessions
 from data.extract.unit import Unit
 from data.finish import finish
 from data.finished import Done, Extracted, Preferred, drop_lines, pack
-from data.forms import load_form
+from data.forms import Form, load_form
 from data.preferences import Maker, are_made, prefer, problems_of
 from data.prompts import check_prompts, redact_prompts
 from data.record import Conversation, Drop, dropped
@@ -26,6 +27,7 @@ from data.tokens import vocabulary_of
 from data.transform import overlap as scenarios
 from data.transform.boilerplate import boilerplate
 from data.transform.chunker import chunker
+from data.transform.curate import Tools, curate, verdict_of
 from data.transform.outcome import outcome
 from data.transform.overlap import overlap
 from data.transform.quality_filter import quality_filter
@@ -35,7 +37,8 @@ from data.transform.role_tagger import role_tagger
 from data.transform.tool_normalizer import tool_normalizer
 
 ORDER = (
-    "redact", "roles", "normalize", "boilerplate", "outcome", "windows", "overlap", "quality", "dedup", "balance",
+    "redact", "roles", "normalize", "boilerplate", "outcome", "windows", "overlap", "quality", "curate", "dedup",
+    "balance",
 )  # fmt: skip
 CLEANING = ORDER.index("windows")  # so many of them come before extracted conversations are written down
 RATING = ORDER.index("quality")  # a window too bad to learn from may still show what was preferred to it
@@ -52,6 +55,7 @@ SOURCES: dict[SourceKind, tuple[Finder, Reader]] = {
     "beads": (beads.units, beads.read),
     "qna": (qna.units, qna.read),
     "pairs": (pairs.units, pairs.read),
+    "pulls": (pulls.units, pulls.read),
 }
 
 
@@ -59,12 +63,14 @@ class Setting(msgspec.Struct, frozen=True):
     """All that decides what becomes of a unit besides its own files.
 
     `people` are the user names of all units: a colleague's name stands in other sessions than their own, too.
-    `beads` say how the work items ended that sessions name.
+    `beads` say how the work items ended that sessions name, `verdicts` what curators decided about examples: read
+    once, so that all workers of a build, and its cache, follow the same ones.
     """
 
     config: DataConfig
     people: frozenset[str] = frozenset()
     beads: dict[str, BeadFate] = {}
+    verdicts: dict[str, Verdict] = {}
 
     def key(self) -> bytes:
         """The hash of the setting, of the code and of the libraries that give the results their bytes."""
@@ -75,6 +81,7 @@ class Setting(msgspec.Struct, frozen=True):
             msgspec.json.encode(sorted(map(repr, load_literals(config.redact).items()))),
             msgspec.json.encode([*_code(), *((str(p), *_stat(p)) for p in vocabulary_of(config.base_model))]),
             scenarios.digest(config.overlap).encode(),
+            digest(self.verdicts),
             msgspec.json.encode([version(name) for name in LIBRARIES]),
         )
         return blake2b(b"\0".join(parts), digest_size=20).digest()
@@ -116,17 +123,23 @@ class Worker:
     @cached_property
     def stages(self) -> list[tuple[str, Stage]]:
         config, people = self.setting.config, self.setting.people
+        form, compare = load_form(config.base_model, config.tool_format), overlap(config.overlap)
         stages = (
             redactor(config.redact, people),
             role_tagger(config.tagger),
             tool_normalizer(config.normalize),
             boilerplate(config.boilerplate),
             outcome(config.outcome, self.setting.beads),
-            chunker(config.windows, self._roles(), load_form(config.base_model, config.tool_format), config.prompts),
-            overlap(config.overlap),
+            chunker(config.windows, self._roles(), form, config.prompts),
+            compare,
             quality_filter(config.quality),
+            curate(config.curation, self.setting.verdicts, self._tools(form, compare)),
         )
         return list(zip(ORDER, stages, strict=False))
+
+    def _tools(self, form: Form, compare: Stage) -> Tools:
+        """What edited windows pass through again. The scanner is loaded when there is an edit."""
+        return Tools(form, self.setting.config.windows.max_tokens, lambda texts: self.redact(texts), compare)
 
     def _roles(self) -> dict[str, RoleConfig]:
         """The roles with full prompts that name nobody."""
@@ -179,8 +192,15 @@ class Worker:
     def _prefer(self, item: Outcome, cut: Sequence[Outcome], ledger: Ledger) -> Iterator[Preferred | Drop]:
         """The rows of preferences of a conversation, given its windows, and what made none."""
         if are_made(self.setting.config) and isinstance(item, Conversation):
-            windows = [one for one in cut if isinstance(one, Conversation)]
+            windows = [one for one in cut if isinstance(one, Conversation) and self._is_as_made(one)]
             yield from prefer(item, windows, self._maker, ledger)
+
+    def _is_as_made(self, window: Conversation) -> bool:
+        """Whether curators let a window through unchanged. What they took out must not come back as a preference."""
+        verdict = verdict_of(window, self.setting.verdicts)
+        if verdict is None:
+            return self.setting.config.curation.use == "all"
+        return not verdict.reject and not verdict.change
 
     @cached_property
     def _maker(self) -> Maker:
