@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from data.cache import Cache
 from data.config import DataConfig, SourceConfig
-from data.extract import observers, pairs, sessions
+from data.extract import observers, pairs, pulls, sessions
 from data.extract.glance import Glance, Look, Memory, look_at_all
 from data.extract.library import NOTHING, Archived
 from data.extract.unit import SourceError, Unit
@@ -122,5 +122,7 @@ def _units_of(source: SourceConfig, config: DataConfig, folder: Path, look: Look
         return list(observers.units(path, source.role, also))
     if source.kind == "pairs":
         return list(pairs.units(path, source.role, source, config.roles.values()))
+    if source.kind == "pulls":  # which commits there are depends on the branch
+        return list(pulls.units(path, source.role, source.pulls))
     find, _ = SOURCES[source.kind]
     return [replace(unit, vault=source.vault, pulls=source.pulls) for unit in find(path, source.role)]
