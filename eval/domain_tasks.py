@@ -51,7 +51,8 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One task: what is asked, and how an answer is measured.
 
     Prose has `facts` and `wrong`, code has `code`; the gold answer scores 100. Tasks of one `family` are so alike that
-    the statistics take them as one cluster; a task without a family stands alone.
+    the statistics take them as one cluster; a task without a family stands alone. Nobody who writes training examples
+    hears of those that are `held_out`.
     """
 
     id: Name
@@ -63,6 +64,7 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wrong: tuple[Statement, ...] = ()
     code: CodeChecks | None = None
     family: Name | None = None
+    held_out: bool = False
 
     def __post_init__(self) -> None:
         if bool(self.facts) == (self.code is not None):

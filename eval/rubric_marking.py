@@ -61,5 +61,6 @@ def _mark(marker: Marker, domain: str, task: Task, reply: Reply) -> Marked:
         new_tokens=reply.new_tokens,
         seconds=reply.seconds,
         family=task.family,
+        held_out=task.held_out,
         prompt=task.prompt,
     )

@@ -51,11 +51,15 @@ class Row:
 
 @dataclass(frozen=True)
 class RubricComparison:
-    """Everything that the table, the JSON and the gate say about two runs; `rows` ends with what decides."""
+    """Everything that the table, the JSON and the gate say about two runs; `rows` ends with what decides.
+
+    `held_out` is the row of the held-out tasks alone, for a look when all choices are made.
+    """
 
     base: RubricRun
     adapter: RubricRun
     rows: tuple[Row, ...]
+    held_out: Row | None
 
     @property
     def changes(self) -> dict[str, float]:
@@ -69,7 +73,8 @@ def compare_rubrics(base: RubricRun, adapter: RubricRun) -> RubricComparison:
     rows = [_row(domain, before[domain], group, tuple(adapter.weights)) for domain, group in after.items()]
     alone = rows[:-1] if len(rows) > 1 else rows
     corrected = holm({row.domain: row.p for row in alone if row.enough})
-    return RubricComparison(base, adapter, tuple(replace(row, p_holm=corrected.get(row.domain, row.p)) for row in rows))
+    told = tuple(replace(row, p_holm=corrected.get(row.domain, row.p)) for row in rows)
+    return RubricComparison(base, adapter, told, _held_out(base, adapter))
 
 
 def changes_of(base: Sequence[Marked], adapter: Sequence[Marked]) -> dict[str, float]:
@@ -90,6 +95,12 @@ def marks_difference(base: Sequence[Marked], adapter: Sequence[Marked]) -> Rate:
         counted = paired_difference(totals(base), totals(adapter), clusters)
         found = replace(found, low=min(found.low, counted.low), high=max(found.high, counted.high))
     return replace(found, low=max(-1.0, found.low), high=min(1.0, found.high))
+
+
+def _held_out(base: RubricRun, adapter: RubricRun) -> Row | None:
+    hidden = {one.key for one in adapter.results if one.held_out}
+    before, after = ([one for one in run.results if one.key in hidden] for run in (base, adapter))
+    return _row("held out", before, after, tuple(adapter.weights)) if hidden else None
 
 
 def _row(domain: str, base: Sequence[Marked], adapter: Sequence[Marked], parts: Sequence[str]) -> Row:

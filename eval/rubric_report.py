@@ -67,13 +67,14 @@ def print_comparison(comparison: RubricComparison, decision: Decision, console: 
     models = [escape(one_line(run.model, 50)) for run in (comparison.adapter, comparison.base)]
     columns = ("domain", "tasks", "base [95 %]", "adapter [95 %]", "points [95 %]", "better/worse/same")
     table = make_table(f"{' against '.join(models)}: marks of 100", *columns)
-    for row in comparison.rows:
+    for row in (*comparison.rows, *([comparison.held_out] if comparison.held_out else ())):
         size = f"{row.difference.units} in {row.difference.clusters}"
         cells = (percent(row.base), percent(row.adapter), change(row.difference))
         table.add_row(row.domain, size, *map(escape, cells), " / ".join(map(str, row.directions)))
     console.print(table)
     console.print(_parts_table(comparison))
-    console.print(f"tasks: how many, in how many families. {EVIDENCE}", markup=False)
+    hidden = " held out: tasks that no example may be written for, alone." if comparison.held_out else ""
+    console.print(f"tasks: how many, in how many families.{hidden} {EVIDENCE}", markup=False)
     if not all(row.enough for row in comparison.rows):
         console.print(TOO_FEW, markup=False)
     console.print(COVERAGE.format("a domain"), markup=False)

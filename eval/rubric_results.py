@@ -37,6 +37,7 @@ class Marked(msgspec.Struct, frozen=True):
     new_tokens: int | None = None
     seconds: float | None = None
     family: str | None = None
+    held_out: bool = False
     prompt: str = ""
 
     @property

@@ -24,6 +24,7 @@ from eval.rubric_attacks import attack_rows, attacks_on, limits_of, negated
 from eval.rubric_config import DEFAULT_WEIGHTS, load_rubric_config
 from eval.rubric_marking import sandbox_for
 from eval.rubric_results import read_rubric
+from eval.rubric_tasks import load_files
 from eval.sandbox import Sandbox
 from tests.chat_server import chat_server, says
 from tests.rubric_paraphrases import PARAPHRASES
@@ -252,6 +253,26 @@ def test_the_shipped_config_gives_the_default_weights_and_the_base_model() -> No
     assert config.base_model == "Qwen/Qwen2.5-7B-Instruct"
 
 
+def test_a_packs_tasks_lie_beside_it_or_in_the_repository(tmp_path: Path) -> None:
+    path = tmp_path / "pack.yml"
+    roles = {"uncle": {"system": "Be kind."}, "unknown": {"system": "?"}}
+    path.write_text(yaml.safe_dump({"eval": {"tasks": "eval/domains/legal.jsonl"}, "roles": roles}))
+    shipped = load_rubric_config(path)
+    assert shipped.tasks == DOMAINS / "legal.jsonl"
+    (file,) = load_files(None, None, shipped)
+    assert (file.domain, file.sha256) == ("uncle", FILES["legal"].sha256)
+    (named,) = load_files(["legal"], None, shipped)
+    assert named.domain == "legal"
+    (tmp_path / "own.jsonl").write_text(json.dumps(TASK_LINE))
+    path.write_text(yaml.safe_dump({"eval": {"tasks": "own.jsonl"}, "roles": roles | {"aunt": {"system": "x"}}}))
+    beside = load_rubric_config(path)
+    assert beside.tasks == tmp_path / "own.jsonl"
+    assert [one.domain for one in load_files(None, None, beside)] == ["own"]
+    assert [one.domain for one in load_files(None, None, load_rubric_config(Path("configs/data.yml")))] == [
+        *shipped_domains()
+    ]
+
+
 BAD_WEIGHTS = {
     "no mapping": ("- x", ["no mapping of keys"]),
     "no YAML": ("a: [", ["not readable YAML"]),
@@ -262,6 +283,8 @@ BAD_WEIGHTS = {
         ["rubric.limit is unknown", "weights.tone is no part", "weights.completeness is missing",
          "weights.structure is 0", "weights.correctness is 'much'", "weights.similarity is True"],
     ),
+    "eval is a list": ("eval: []", ["eval must be a mapping"]),
+    "tasks are a list": ("eval: {tasks: [a.jsonl]}\nrubric: []", ["eval.tasks is ['a.jsonl']", "rubric must be"]),
 }  # fmt: skip
 
 
@@ -463,6 +486,8 @@ def test_a_faulty_line_of_answers_is_named(
 
 
 MODEL_WITHOUT = {
+    "an output for itself": (["--model", "nowhere", "--base-out", "r.json"], "--model needs --out"),
+    "two outputs": (["--model", "nowhere", "--out", "r.json", "--base-out", "r.json"], "another file in --out"),
     "an output": (["--model", "base"], "--model needs --out"),
     "a base model": (["--model", "base", "--out", "r.json"], "names no base_model; give --base-model"),
     "an adapter": (["--model", "nowhere", "--out", "r.json"], "there is no adapter folder nowhere"),
@@ -502,6 +527,15 @@ def test_runs_under_other_conditions_are_not_compared(
     first.write_text(json.dumps(json.loads(first.read_text()) | change))
     code, _, err = run(capsys, *argv, "--compare", first)
     assert code == 2 and said in err
+
+
+def test_what_has_no_adapter_has_no_base_to_ask_beside_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eval.rubric.open_model", lambda *_: Scripted(GOLD))
+    argv = ["--model", "base", "--tasks", task_file(tmp_path, TASK_LINE), "--config", pack(tmp_path)]
+    code, _, err = run(capsys, *argv, "--out", tmp_path / "out.json", "--base-out", tmp_path / "base.json")
+    assert code == 2 and "--base-out needs an adapter that is loaded here; base is none" in err
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,10 +22,11 @@ from deploy.release import from_registry
 from deploy.scores import result_files
 from eval.errors import one_sentence
 from eval.gate import Outcome
+from eval.rubric import rubric
 from eval.rubric_compare import rubric_compare
 from eval.rubric_gate import decide
 from eval.rubric_paired import compare_rubrics, marks_difference
-from eval.rubric_results import RubricRun
+from eval.rubric_results import RubricRun, read_rubric
 from eval.statistics import MIN_CLUSTERS
 from tests.eval_results import ADAPTER, FACTS, every, none
 from tests.eval_rubrics import Marks, make_marked, make_rubric, make_rubrics, marked, save_rubric
@@ -166,6 +168,16 @@ def test_the_exit_code_is_the_decision(
     assert row["parts"]["correctness"]["base"] == pytest.approx(row["base"]["value"])
 
 
+def test_held_out_tasks_have_a_row_of_their_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sides = []
+    for middle in (0.2, 0.6):
+        results = [msgspec.structs.replace(one, held_out=n % 2 == 0) for n, one in enumerate(marked(noisy(middle)))]
+        sides.append(make_rubric(results, middle == 0.6))
+    assert one_sentence(rubric_compare, files(tmp_path, sides[0], sides[1])) == 0
+    shown = capsys.readouterr().out
+    assert "held out  10 in 10" in shown and "that no example may be written for" in " ".join(shown.split())
+
+
 UNEQUAL: dict[str, tuple[dict[str, Any], str]] = {
     "tasks": ({"tasks": {"mayor": "others"}}, "other domains, tasks or system prompts"),
     "weights": ({"weights": {"structure": 1.0}}, "weigh the parts differently"),
@@ -274,3 +286,58 @@ def test_marks_of_another_domain_do_not_release_a_role(registered: Town) -> None
         assert registry.attach_evaluation("mayor", 1, *sides).passed
         with pytest.raises(Refusal, match=r"was only scored as legal\. Score it on tasks of mayor"):
             registry.promote("mayor", 1, by="test")
+
+
+@pytest.mark.slow
+def test_a_tiny_adapter_is_marked_with_its_base_from_one_load_compared_registered_and_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("lm_eval")
+    from tests.eval_models import make_adapter, make_base
+
+    base = make_base(tmp_path / "base")
+    adapter = make_adapter(base, tmp_path / "output" / "adapters" / "mayor")
+    pack, out = own_pack(tmp_path, base), tmp_path / "output" / "evals"
+    argv = ["--model", adapter, "--config", pack, "--max-new-tokens", 8, "--batch-size", 8]
+    assert (
+        one_sentence(rubric, [*map(str, argv), "--out", f"{out}/adapter.json", "--base-out", f"{out}/base.json"]) == 0
+    )
+    sides = [read_rubric(out / f"{name}.json") for name in ("base", "adapter")]
+    assert [side.tasks.keys() for side in sides] == [{"mayor"}] * 2 and all(side.systems["mayor"] for side in sides)
+    assert sides[0].facts["adapter"] is None and sides[1].facts["adapter"]["max_logit_change"] > 0
+    assert [one.answer for one in sides[0].results] != [one.answer for one in sides[1].results]
+    alone = ["--model", "base", *argv[2:], "--out", out / "alone.json"]
+    assert one_sentence(rubric, [*map(str, alone)]) == 0
+    assert [one.answer for one in read_rubric(out / "alone.json").results] == [one.answer for one in sides[0].results]
+    capsys.readouterr()
+    root = ["--root", str(tmp_path / "output")]
+    assert registry_command([*root, "register", str(adapter), "--role", "mayor"]) == 0
+    assert registry_command([*root, "evaluate", "mayor", "v1", f"{out}/alone.json", f"{out}/adapter.json"]) == 0
+    assert "mayor@v1: not comparable" in capsys.readouterr().out  # eight tokens cut every answer
+    assert registry_command([*root, "promote", "mayor", "v1"]) == 1
+    assert "did not pass (not comparable: The token limit cut" in capsys.readouterr().err
+
+
+def own_pack(folder: Path, base: Path) -> Path:
+    """A pack whose tasks lie beside it, in a file that is not named for its role."""
+    lines = [
+        {
+            "id": f"mail-{number}",
+            "category": "mail",
+            "prompt": f"Where does letter {number} go?",
+            "requirements": [{"text": "Names the town."}],
+            "facts": [{"id": "town", "says": [["town"]]}],
+            "gold_answer": f"The letter with the number {number} goes to the town on the hill.",
+        }
+        for number in range(9)
+    ]
+    (folder / "questions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    config = {
+        "base_model": str(base),
+        "roles": {"mayor": {"system": "Be exact."}, "unknown": {"system": "Be kind."}},
+        "eval": {"tasks": "questions.jsonl"},
+        "rubric": {"weights": {"structure": 1, "correctness": 2, "similarity": 3, "completeness": 4}},
+    }
+    pack = folder / "own.yml"
+    pack.write_text(yaml.safe_dump(config))
+    return pack
