@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from data.config import ConfigError, DataConfig, RoleConfig, SourceKind
 from data.curate.decisions import Verdict, digest
-from data.extract import beads, glance, observers, pairs, pulls, qna, sessions
+from data.extract import beads, glance, observers, pairs, pulls, qna, sessions, vault
 from data.extract.unit import Unit
 from data.finish import finish
 from data.finished import Done, Extracted, Preferred, drop_lines, pack
@@ -55,6 +55,7 @@ SOURCES: dict[SourceKind, tuple[Finder, Reader]] = {
     "beads": (beads.units, beads.read),
     "qna": (qna.units, qna.read),
     "pairs": (pairs.units, pairs.read),
+    "vault": (vault.units, vault.read),
     "pulls": (pulls.units, pulls.read),
 }
 
