@@ -39,7 +39,7 @@ def room(module: str, arguments: Sequence[str]) -> int:
 
 
 def command_of(module: str) -> Callable[[Sequence[str]], int]:
-    """What `python -m MODULE` calls: `main`, of a package in its __main__; a command of eval is called as its module."""
+    """What `python -m MODULE` calls: `main`, of a package in its __main__; commands of eval have their name."""
     loaded = importlib.import_module(module)
     if hasattr(loaded, "__path__"):
         loaded = importlib.import_module(f"{module}.__main__")
