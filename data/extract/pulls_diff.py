@@ -29,11 +29,15 @@ class Left(StrEnum):
 
 
 class File(msgspec.Struct, frozen=True):
-    """A file of a change: its path, its changed lines, and what git says of it before it is looked at."""
+    """A file of a change: its path, its changed lines, and what git says of it before it is looked at.
+
+    `diffs` is how many a patch shows of it: where it became a link, one that takes it away and one that adds it.
+    """
 
     path: str
     lines: int = 0
     left: Left | None = None
+    diffs: int = 1
 
 
 def files_of(view: View, commits: Sequence[tuple[str, str]]) -> Iterator[tuple[str, list[File]]]:
@@ -63,19 +67,20 @@ def _words(said: IO[bytes]) -> Iterator[str]:
 
 def _files(words: Sequence[str]) -> list[File]:
     """The raw entries of a commit, then its numbers, in the same order."""
-    raw: list[tuple[str, Left | None]] = []
+    raw: list[tuple[str, Left | None, int]] = []
     files: list[File] = []
     at = 0
     while at < len(words):
         if words[at].startswith(":"):
-            renamed = words[at].split(" ")[4][0] in "RC"
-            raw.append((words[at + 1 + renamed], _left_by_mode(words[at].split(" "))))
+            entry = words[at].split(" ")
+            renamed = entry[4][0] in "RC"
+            raw.append((words[at + 1 + renamed], _left_by_mode(entry), 1 + (entry[4] == "T")))
             at += 2 + renamed
         else:
             added, removed, path = words[at].split("\t", 2)
-            name, left = raw[len(files)]
+            name, left, diffs = raw[len(files)]
             left = left or (Left.BINARY if added == "-" else None)
-            files.append(File(name, 0 if added == "-" else int(added) + int(removed), left))
+            files.append(File(name, 0 if added == "-" else int(added) + int(removed), left, diffs))
             at += 1 if path else 3
     return files
 

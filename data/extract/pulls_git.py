@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -102,7 +103,8 @@ class View:
                     watch.cancel()
             if code:
                 said.seek(0)
-                raise GitError(_first_line(said.read(2000)) or f"git ended with {code}")
+                late = f"git took over {LONG} s" if code == -signal.SIGKILL else f"git ended with {code}"
+                raise GitError(_first_line(said.read(2000)) or late)
 
 
 @contextmanager
