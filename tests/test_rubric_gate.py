@@ -30,7 +30,7 @@ from eval.rubric_results import RubricRun, read_rubric
 from eval.statistics import MIN_CLUSTERS
 from tests.eval_results import ADAPTER, FACTS, every, none
 from tests.eval_rubrics import Marks, make_marked, make_rubric, make_rubrics, marked, save_rubric
-from tests.registry_town import BASE_MODEL, REVISION, Town, make_town
+from tests.registry_town import BASE_MODEL, REVISION, Town, make_town, write_json
 
 
 def noisy(middle: float, spread: float = 0.02) -> Marks:
@@ -289,33 +289,48 @@ def test_marks_of_another_domain_do_not_release_a_role(registered: Town) -> None
 
 
 @pytest.mark.slow
-def test_a_tiny_adapter_is_marked_with_its_base_from_one_load_compared_registered_and_refused(
+def test_a_tiny_adapter_and_its_base_go_from_one_load_through_the_gate(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("lm_eval")
     from tests.eval_models import make_adapter, make_base
 
-    base = make_base(tmp_path / "base")
-    adapter = make_adapter(base, tmp_path / "output" / "adapters" / "mayor")
-    pack, out = own_pack(tmp_path, base), tmp_path / "output" / "evals"
-    argv = ["--model", adapter, "--config", pack, "--max-new-tokens", 8, "--batch-size", 8]
-    assert (
-        one_sentence(rubric, [*map(str, argv), "--out", f"{out}/adapter.json", "--base-out", f"{out}/base.json"]) == 0
-    )
-    sides = [read_rubric(out / f"{name}.json") for name in ("base", "adapter")]
-    assert [side.tasks.keys() for side in sides] == [{"mayor"}] * 2 and all(side.systems["mayor"] for side in sides)
-    assert sides[0].facts["adapter"] is None and sides[1].facts["adapter"]["max_logit_change"] > 0
-    assert [one.answer for one in sides[0].results] != [one.answer for one in sides[1].results]
-    alone = ["--model", "base", *argv[2:], "--out", out / "alone.json"]
-    assert one_sentence(rubric, [*map(str, alone)]) == 0
-    assert [one.answer for one in read_rubric(out / "alone.json").results] == [one.answer for one in sides[0].results]
+    town = make_town(tmp_path / "output", roles=("mayor",))
+    base, out = make_base(tmp_path / "base", seed=2), town.root / "evals"
+    adapter = make_adapter(base, town.root / "adapters" / "mayor")
+    write_json(adapter / "run.json", town.record("mayor"))
+    shared = ["--config", str(own_pack(tmp_path, base)), "--batch-size", "8", "--max-new-tokens"]
+
+    def asked(model: Path | str, tokens: int, *files: str) -> list[RubricRun]:
+        outs = [str(out / f"{name}.json") for name in files]
+        options = [word for pair in zip(("--out", "--base-out"), outs, strict=False) for word in pair]
+        assert one_sentence(rubric, ["--model", str(model), *shared, str(tokens), *options]) == 0
+        return [read_rubric(Path(file)) for file in outs]
+
+    ours, theirs = asked(adapter, 200, "adapter", "base")
+    assert theirs.facts["adapter"] is None and ours.facts["adapter"]["max_logit_change"] > 0
+    assert ours.tasks.keys() == {"mayor"} and ours.systems["mayor"] and len(ours.results) == 9
+    (alone,) = asked("base", 200, "alone")
+    answers = [[one.answer for one in run.results] for run in (ours, theirs, alone)]
+    assert answers[1] == answers[2] != answers[0]
+    asked(adapter, 8, "cut-adapter", "cut-base")
     capsys.readouterr()
-    root = ["--root", str(tmp_path / "output")]
-    assert registry_command([*root, "register", str(adapter), "--role", "mayor"]) == 0
-    assert registry_command([*root, "evaluate", "mayor", "v1", f"{out}/alone.json", f"{out}/adapter.json"]) == 0
-    assert "mayor@v1: not comparable" in capsys.readouterr().out  # eight tokens cut every answer
-    assert registry_command([*root, "promote", "mayor", "v1"]) == 1
-    assert "did not pass (not comparable: The token limit cut" in capsys.readouterr().err
+
+    def registry(*words: str) -> tuple[int, str]:
+        code = registry_command(["--root", str(town.root), *words])
+        return code, "".join(capsys.readouterr())
+
+    assert registry("register", str(adapter), "--role", "mayor")[0] == 0
+    for base_file, file, said in (
+        ("cut-base", "cut-adapter", "not comparable: The token limit cut"),
+        ("alone", "adapter", "inconclusive: mayor: the difference lies in"),
+    ):
+        assert registry("evaluate", "mayor", "v1", f"{out}/{base_file}.json", f"{out}/{file}.json")[0] == 0
+        code, refused = registry("promote", "mayor", "v1")
+        assert code == 1 and f"did not pass ({said}" in refused
+    judged = registry("evaluate", "mayor", "v1", f"{out}/base.json", f"{out}/adapter.json", "--margin", "0.9")
+    assert judged[0] == 0 and "mayor@v1: passed" in judged[1]
+    assert registry("promote", "mayor", "v1") == (0, "mayor@v1 is live\n")
 
 
 def own_pack(folder: Path, base: Path) -> Path:
