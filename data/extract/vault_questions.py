@@ -193,7 +193,10 @@ _PLACES = re.compile(
     r"(?:the |my |daily |weekly |monthly |evening |morning )*(?:journal|reflections?|daily|log|notes?|thoughts?|evening"
     r"|morning|morning pages|gratitude|lessons?|lessons? learned|decisions?|insights?|learnings?|takeaways?|analysis"
     r"|realizations?|today|summary|untitled|review|retrospective|ideas?|misc|inbox|dump|brain dump|entry|diary"
-    r"|(?:mon|tues|wednes|thurs|fri|satur|sun)day|week|w)(?: \d+)?",
+    r"|(?:mon|tues|wednes|thurs|fri|satur|sun)day|week|w|days?|in short)(?: \d+)?"
+    r"|(?:what|how|why|where|things?) (?:i|we|am i|did i|do i|was i|went)\b.*"
+    r"|(?:\w+ )?(?:lessons?|reflections?|thoughts?|notes?|journal|log|review|learnings|takeaways|insights)"
+    r" (?:of|for|from) (?:the|this|my|last) (?:day|week|weekend|month|quarter|year|evening|morning)",
     re.IGNORECASE,
 )
 _BEFORE_TOPIC = re.compile(
