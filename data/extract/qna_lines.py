@@ -74,10 +74,10 @@ def pairs(path: Path, part: Part = WHOLE) -> Iterator[Found | Drop]:
     read = read_table if path.suffix.lower() == ".csv" else read_objects
     for item in read(path, STAGE, part):
         if isinstance(item, Drop):
-            yield _explained(item)
+            yield explained(item)
             continue
         pair = read_pair(item.record)
-        yield Found(item.number, pair) if isinstance(pair, Pair) else _explained(_drop(path, item, *pair))
+        yield Found(item.number, pair) if isinstance(pair, Pair) else explained(_drop(path, item, *pair))
 
 
 def read_pair(record: dict[str, Any]) -> Pair | tuple[Reason, str]:
@@ -132,7 +132,7 @@ def _drop(path: Path, line: Line, reason: Reason, seen: str) -> Drop:
     return set_aside(STAGE, reason, path, line.number, seen)
 
 
-def _explained(drop: Drop) -> Drop:
+def explained(drop: Drop) -> Drop:
     """The drop with a sentence that says what to do."""
     reason = Reason.NOT_UTF8 if drop.detail.startswith("'utf-8' codec") else drop.reason
     return replace(drop, reason=str(reason), detail=_SENTENCES[reason].format(drop.detail))  # type: ignore[index]  # equal to its text
