@@ -1,5 +1,5 @@
-"""A town whose mayor learns in rounds, for tests of the loop: real datasets and a real registry; training and asking are
-small commands that leave what the real ones leave.
+"""A mayor who learns in rounds, for tests of the loop: real datasets and a real registry; training and asking are small
+commands that leave what the real ones leave.
 
 `python -m tests.loop_town train|ask ...` are those commands; `make(tmp_path)` builds the place.
 """

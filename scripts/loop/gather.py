@@ -48,9 +48,12 @@ def ask_strong(plan: Plan, families: Sequence[str]) -> tuple[list[Example], Coun
 
 def rows_of_kind(plan: Plan, rows: Path, family: str, evaluation: Evaluation) -> list[Pair]:
     """Training rows of a kind; one that evaluation asks too is not shown."""
-    safe = (pair for pair in pairs_of(rows) if not evaluation.asks(pair.question))
-    near = of_kind(safe, terms_of(family, questions_of(plan)), count=20)
-    return [pair for pair in near if not evaluation.shares_words(pair.question, pair.answer)][:4]
+    safe = (
+        pair
+        for pair in pairs_of(rows)
+        if not evaluation.shares_words(pair.question, pair.answer) and not evaluation.asks(pair.question)
+    )
+    return of_kind(safe, terms_of(family, questions_of(plan)))
 
 
 def is_own(plan: Plan) -> bool:

@@ -21,7 +21,6 @@ WORD = re.compile(r"[a-z][a-z-]{2,}")
 CALL = re.compile(r"<tool_call>\n(.*?)\n</tool_call>", re.DOTALL)
 SHOWN = 4  # rows of a kind in one request
 LONGEST = 1500  # characters of a question or an answer there
-LOOKED_AT = 20_000  # rows
 
 
 @dataclass(frozen=True)

@@ -40,10 +40,10 @@ def look(work: Work) -> None:
     work.facts["families"] = [vars(one) for one in found]
     work.facts["weak"] = [one.name for one in weak]
     if weak:
-        names = ", ".join(f"{one.name} ({one.score:.0%} of {one.items})" for one in weak)
-        work.say(f"The weakest families of {whose}: {names}. Those that are held out were not looked at.")
+        names = ", ".join(f"{one.name} ({100 * one.score:.0f} % of {one.items})" for one in weak)
+        work.say(f"The weakest families of {whose}: {names}. {len(hidden)} held-out ones were not looked at.")
     else:
-        work.say(f"No family of {whose} that may be looked at is weak.")
+        work.say(f"No family of {whose} is weak, of those that are not held out.")
 
 
 def _stored(live: int | None, known: Mapping[int, Mapping[str, Any]]) -> dict[str, str]:

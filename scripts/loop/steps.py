@@ -81,13 +81,13 @@ def judge(work: Work) -> None:
     judged = work.answer(commands.judge(work.plan, work.place, version, base), "judge")["evaluation"]
     work.facts["gate"] = {key: judged[key] for key in ("passed", "outcome", "reasons")}
     work.say(f"Beside the base the gate says: {judged['outcome']}. {' '.join(judged['reasons'])}")
-    against = [] if judged["passed"] else list(judged["reasons"])
+    against = [] if judged["passed"] else [f"Beside the base: {reason}" for reason in judged["reasons"]]
     if "live" in used and work.facts["live"] != version:
         code = work.run(commands.against_live(work.plan, work.place, Path(used["live"])), "judge-live", (0, 1, 2, 3))
         found = _comparison(work, code)
         work.facts["against_live"] = found
         work.say(f"Beside v{work.facts['live']}, which is live: {found['outcome']}. {' '.join(found['reasons'])}")
-        against += [] if code == 0 else found["reasons"]
+        against += [] if code == 0 else [f"Beside v{work.facts['live']}: {reason}" for reason in found["reasons"]]
     if against:
         raise Ended("refused", against)
 

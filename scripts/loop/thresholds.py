@@ -36,9 +36,9 @@ def why_not(last: Round | None, new: Mapping[str, int], auto: Auto, at: datetime
 def hours_since(last: Round, at: datetime) -> float:
     """Hours since a round ended."""
     passed = at - datetime.fromisoformat(last.finished_at or last.started_at)
-    return float(passed.total_seconds()) / 3600
+    return passed.total_seconds() / 3600
 
 
 def pause(failures: int, check_seconds: float) -> float:
     """Seconds until a round that failed so often is tried again: each time twice as long, an hour at most."""
-    return min(check_seconds * 2 ** min(failures, 12), max(3600.0, check_seconds))
+    return min(check_seconds * 2.0 ** min(failures, 12), max(3600.0, check_seconds))
