@@ -2,8 +2,9 @@
 
 `python -m deploy.ollama mayor 3 --latest` writes `output/exports/mayor/v3/Modelfile`, uploads the GGUF file of the
 merged model, and makes `gastown-mayor:v3` and `:latest` of it. `--rollback` only points :latest to a tag that is there:
-`python -m deploy.ollama mayor 2 --rollback`. Ollama gets whole models alone: its newest version takes no adapters, and
-its own reader of safetensors misses where transformers 5 keeps the rotation.
+`python -m deploy.ollama mayor 2 --rollback`. With `--pack configs/packs/legal.yml` the name and the parameters are the
+pack's: `forge-legal:v3`. Ollama gets whole models alone: its newest version takes no adapters, and its own reader of
+safetensors misses where transformers 5 keeps the rotation.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from configs.strict_yaml import ConfigError
 from deploy.adapter import Refusal
 from deploy.exports import Kind, present, unfinished
 from deploy.merge import version_number
 from deploy.ollama_api import Ollama, checked
 from deploy.ollama_modelfile import Described, describe, modelfile
+from deploy.pack import Pack, Serving, read_pack
 from deploy.registry import Registry
 from deploy.registry.folders import file_sha256
 
@@ -35,15 +38,16 @@ TEMPERATURE: Final = 0.2
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line: 0 when Ollama has it, else 1 with one sentence."""
     options = parser().parse_args(argv)
-    name = f"{options.prefix}-{options.role}"
     try:
         checked(options.host)
+        pack = pack_of(options)
+        name = pack.model_prefix if pack else f"{options.prefix}-{options.role}"
         if options.rollback:
             with Ollama.open(options.host) as ollama:
                 print(point_latest(ollama, name, options.version))
         else:
-            bring(options, name)
-    except Refusal as refusal:
+            bring(options, name, pack.serving if pack else Serving())
+    except (Refusal, ConfigError) as refusal:
         print(f"error: {refusal}", file=sys.stderr)
         return 1
     return 0
@@ -57,8 +61,9 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--root", type=Path, default=Path("output"), metavar="DIR", help="output tree (output)")
     result.add_argument("--host", default=HOST, metavar="URL", help=f"where Ollama is ({HOST})")
     result.add_argument("--prefix", default="gastown", help="names are PREFIX-ROLE:vN (gastown)")
+    result.add_argument("--pack", type=Path, metavar="FILE", help="the pack of the role: its names and its parameters")
     result.add_argument("--kind", choices=KINDS, default=KINDS[0], help=f"which file ({KINDS[0]})")
-    result.add_argument("--temperature", type=float, default=TEMPERATURE, metavar="T", help=f"({TEMPERATURE})")
+    result.add_argument("--temperature", type=float, metavar="T", help=f"(the pack's, else {TEMPERATURE})")
     result.add_argument("--stop", action="append", metavar="TEXT", help="what ends an answer (those of the base)")
     result.add_argument("--dry-run", action="store_true", help="print the Modelfile and change nothing")
     latest = result.add_mutually_exclusive_group()
@@ -67,9 +72,18 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
-def bring(options: argparse.Namespace, name: str) -> None:
+def pack_of(options: argparse.Namespace) -> Pack | None:
+    """The pack that --pack names. Raises `Refusal`, `ConfigError`."""
+    if options.pack is None:
+        return None
+    if options.pack.stem != options.role:
+        raise Refusal(f"{options.pack} is the pack of {options.pack.stem}, not of {options.role}. Give the other file.")
+    return read_pack(options.pack)
+
+
+def bring(options: argparse.Namespace, name: str, serving: Serving) -> None:
     """Makes the tag of a version where it is not there yet, and says so. Raises `Refusal`."""
-    described, live = described_version(options)
+    described, live = described_version(options, serving)
     folder = options.root / "exports" / options.role / f"v{options.version}"
     text = modelfile(described, folder)
     if options.dry_run:
@@ -86,7 +100,7 @@ def bring(options: argparse.Namespace, name: str) -> None:
                 print(f"note: in the registry {known} of {options.role} is live.", file=sys.stderr)
 
 
-def described_version(options: argparse.Namespace) -> tuple[Described, int | None]:
+def described_version(options: argparse.Namespace, serving: Serving) -> tuple[Described, int | None]:
     """What the tag holds, and which version is live in the registry. Raises `Refusal` where the file is not there."""
     with Registry.open(options.root) as registry:
         version = registry.version(options.role, options.version)
@@ -100,7 +114,9 @@ def described_version(options: argparse.Namespace) -> tuple[Described, int | Non
         )
     if file_sha256(export.path) != export.sha256:
         raise Refusal(f"{export.path} is not the file that was verified. Delete it, and export it again.")
-    return describe(version, export.path, export.sha256, options.temperature, options.stop), live
+    said = (options.temperature, serving.temperature, TEMPERATURE)
+    temperature = next(value for value in said if value is not None)
+    return describe(version, export.path, export.sha256, temperature, options.stop, serving), live
 
 
 def make(ollama: Ollama, tag: str, described: Described) -> str:

@@ -15,7 +15,10 @@ from typing import Any, Final
 from deploy.adapter import Refusal, read_object
 from deploy.exports import recipe_of
 from deploy.licences import licence_of
+from deploy.pack import Serving
 from deploy.registry import Version
+
+NO_SERVING: Final = Serving()
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,17 @@ class Described:
 
 
 def describe(
-    version: Version, model: Path, sha256: str, temperature: float, stops: Sequence[str] | None = None
+    version: Version,
+    model: Path,
+    sha256: str,
+    temperature: float,
+    stops: Sequence[str] | None = None,
+    serving: Serving = NO_SERVING,
 ) -> Described:
-    """What the tag of a version holds. Raises `Refusal` where nobody knows what ends its answers."""
+    """What the tag of a version holds. Raises `Refusal` where nobody knows what ends its answers.
+
+    A chat may be as long as its pack says, else as the rows were that it was trained on.
+    """
     family = family_of(version)
     if family is None and not stops:
         raise Refusal(
@@ -77,8 +88,9 @@ def describe(
             raise Refusal(
                 f"--stop {stop!r} cannot stand in a Modelfile: it is empty, or holds a quote or a line break."
             )
-    length = recipe_of(version).get("sequence_len")
+    length = serving.num_ctx or recipe_of(version).get("sequence_len")
     parameters: dict[str, Any] = {"num_ctx": length} if isinstance(length, int) else {}
+    parameters |= {"top_p": serving.top_p} if serving.top_p is not None else {}
     parameters |= {"temperature": temperature, "stop": list(stops or (family.stops if family else ()))}
     return Described(model, sha256, parameters, licence_line(version.base_model), family.opening if family else None)
 

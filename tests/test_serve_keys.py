@@ -300,7 +300,7 @@ def test_numbers_need_a_key_from_elsewhere(gateway: Served) -> None:
 # --- the configuration ------------------------------------------------------------------------------------------------
 def test_the_configuration_of_the_repository_is_valid(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FORGE_API_KEYS", raising=False)
-    assert load_config(root / "configs" / "serve.yml") == ServeConfig()
+    assert load_config(root / "configs" / "serve.yml") == ServeConfig(packs=("configs/packs",))
 
 
 def test_a_gateway_for_everybody_needs_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,7 @@ def translate(raw: object, base_model: str = "") -> Domain:
     notes: list[str] = []
     top = Section.of("", raw, notes)
     name, title, about = name_of(top), top.text(words.NAME), top.text(words.ABOUT)
-    base = base_model or base_of(top)
+    base = base_of(top, base_model)
     system = top.text(words.SYSTEM)
     if missing := list(missing_of(name, base, system)):
         raise ConfigError(missing)
@@ -72,9 +72,11 @@ def name_of(top: Section) -> str:
     return name
 
 
-def base_of(top: Section) -> str:
+def base_of(top: Section, instead: str) -> str:
     """The base model as the hub calls it: copies in 4 bit are what the recipe makes itself."""
     written = top.text(words.BASE)
+    if instead:
+        return instead
     base = _QUANTISED.sub("", written)
     if base.startswith("unsloth/Qwen2.5-"):
         base = base.replace("unsloth/", "Qwen/", 1)

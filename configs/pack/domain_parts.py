@@ -33,6 +33,7 @@ def dedup_of(data: Section) -> Keys:
     if isinstance(said, Mapping):
         inner = Section.of(place, said, data.notes)
         _, said = inner.take(("method", "type", "strategy"))
+        data.notes.extend(inner.left())
     word = str(said).lower()
     if said is False or word in ("none", "off"):
         data.notes.append(f"{place} is off: here exact copies leave all the same.")
@@ -47,6 +48,8 @@ def shares_of(data: Section) -> Keys:
         given = dict(zip(words.SHARES, given, strict=False))
     inner = Section.of(place, given, data.notes) if given is not None else data
     shares = {name: inner.number(spellings) for name, spellings in words.SHARES.items()}
+    if inner is not data:
+        data.notes.extend(inner.left())
     scale = 100 if sum(share or 0 for share in shares.values()) > 1.5 else 1
     held = {name: 0.1 if (share := shares[name]) is None else share / scale for name in ("val", "test")}
     train = shares["train"]

@@ -54,11 +54,17 @@ def parser() -> argparse.ArgumentParser:
 
 def serve(file: Path) -> int:
     """Runs until it is told to stop. Raises `ConfigError`, and `Refusal` where it cannot start."""
+    from deploy.pack import read_packs
     from deploy.serve.config import load_config
     from deploy.serve.fleet import open_fleet
 
     config = load_config(file)
-    return run(config, open_fleet(config.engine, Path(config.root), config.prefix))
+    packs = read_packs(config.packs)
+    for role, pack in packs.items():
+        if (wanted := pack.serving.num_ctx or 0) > config.engine.context:
+            say(f"note: the pack {role} wants chats of {wanted} tokens; engine.context allows {config.engine.context}.")
+    names = {role: pack.model_prefix for role, pack in packs.items()}
+    return run(config, open_fleet(config.engine, Path(config.root), config.prefix, names))
 
 
 def run(config: ServeConfig, fleet: Fleet) -> int:

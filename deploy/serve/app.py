@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from deploy.pack import read_packs, sampling_of
 from deploy.serve import listing
 from deploy.serve.access import Caller, Door, is_own_page
 from deploy.serve.admin import Admin
@@ -49,9 +50,13 @@ class Gateway:
         self.engine = engine_client(config.timeouts.connect)
         self.admin = Admin(fleet, self.limits, self.metrics, Path(config.root))
         self.started = int(time.time())
+        packs = read_packs(config.packs)
+        self.sampling, self.names = sampling_of(packs), {role: pack.model_prefix for role, pack in packs.items()}
 
     def routes(self) -> list[Route]:
-        chat = Chat(self.config, self.fleet, self.door, self.limits, self.engine, self.metrics, self.recorder)
+        chat = Chat(
+            self.config, self.fleet, self.door, self.limits, self.engine, self.metrics, self.recorder, self.sampling
+        )
         return [
             Route("/v1/chat/completions", chat, methods=["POST"]),
             Route("/v1/models", self.models),
@@ -83,12 +88,12 @@ class Gateway:
 
     async def models(self, request: Request) -> Response:
         caller = self.door.caller(request.scope)
-        data = listing.models(self.fleet, self.config.prefix, caller, self.started)
+        data = listing.models(self.fleet, self.config.prefix, caller, self.started, self.names)
         return answer({"object": "list", "data": data})
 
     async def model(self, request: Request) -> Response:
         caller, name = self.door.caller(request.scope), request.path_params["name"]
-        return answer(listing.model(self.fleet, self.config.prefix, caller, self.started, name))
+        return answer(listing.model(self.fleet, self.config.prefix, caller, self.started, name, self.names))
 
     async def domains(self, request: Request) -> Response:
         caller = self.door.caller(request.scope)

@@ -15,6 +15,7 @@ from typing import Annotated, Any, get_type_hints
 import msgspec
 
 from configs.strict_yaml import ConfigError, load_mapping
+from deploy.pack import Prefix, read_packs
 from deploy.serve.engine_config import EngineConfig, LlamaServer
 from deploy.serve.engine_config import problems as engine_problems
 from deploy.serve.key_line import Rate
@@ -23,7 +24,6 @@ from deploy.serve.keyring import VARIABLE, KeyRing
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
-Prefix = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,31}$")]
 
 
 class LimitsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,6 +78,8 @@ class ServeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """the folder with registry.db, adapters and exports"""
     prefix: Prefix = "gastown"
     """roles are also called PREFIX-ROLE:latest and PREFIX-ROLE:v3, as clients of Ollama write them"""
+    packs: tuple[str, ...] = ()
+    """packs, or folders of them: what they say of names and sampling holds for their roles"""
     keys_file: str = ""
     """keys, one a line; further ones come from FORGE_API_KEYS"""
     engine: EngineConfig = LlamaServer()
@@ -122,6 +124,10 @@ def wrong_values(config: ServeConfig) -> Iterator[str]:
         Rate.parse(config.limits.rate)
     except ValueError as problem:
         yield f"limits.rate: {problem}."
+    try:
+        read_packs(config.packs)
+    except ConfigError as error:
+        yield from (f"packs: {problem}" for problem in error.problems)
     if config.host != "localhost" and not is_address(config.host):
         yield f"host: {config.host!r} is no IP address. 127.0.0.1 is this machine alone, 0.0.0.0 everybody."
     try:

@@ -1,7 +1,8 @@
 """The versions that an engine holds, and which of them answers: follows the registry, swaps without a lost request.
 
-`open_fleet(config, root, prefix)` makes the one of the gateway. Only the live version of a role and the one before it
-are loaded. The registry alone says what is promoted; what other processes promote or roll back is followed in a second.
+`open_fleet(config, root, prefix, packs)` makes the one of the gateway. Only the live version of a role and the one
+before it are loaded. The registry alone says what is promoted; what other processes promote or roll back is followed in
+a second.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -21,7 +22,7 @@ from deploy.registry import Registry
 from deploy.serve.backend import Backend
 from deploy.serve.engine_config import EngineConfig, LlamaServer
 from deploy.serve.leases import Leases
-from deploy.serve.names import names, unknown
+from deploy.serve.names import NO_PACKS, names, unknown
 from deploy.serve.served import Ask, Served
 from deploy.serve.stopping import ended
 from deploy.serve.swap import CANNOT, Swap
@@ -34,7 +35,7 @@ EVERY: Final = 1.0  # seconds
 TRY_AGAIN: Final = 30.0  # seconds
 
 
-def open_fleet(config: EngineConfig, root: Path, prefix: str) -> EngineFleet:
+def open_fleet(config: EngineConfig, root: Path, prefix: str, packs: Mapping[str, str] = NO_PACKS) -> EngineFleet:
     """The fleet of the engine that the configuration names; `start` has yet to be called. Raises `Refusal`."""
     if isinstance(config, LlamaServer):
         from deploy.serve.llama_router import LlamaRouter
@@ -42,19 +43,26 @@ def open_fleet(config: EngineConfig, root: Path, prefix: str) -> EngineFleet:
         server = find_server()
         if server is None:
             raise Refusal("There is no llama-server here. Build it once (make engine), or name one in LLAMA_SERVER.")
-        return EngineFleet(LlamaRouter(config, server, root / "serve"), root, prefix, config.loads_at_once)
+        return EngineFleet(LlamaRouter(config, server, root / "serve"), root, prefix, config.loads_at_once, packs)
     from deploy.serve.vllm import Vllm
 
-    return EngineFleet(Vllm(config, root), root, prefix, config.loads_at_once)
+    return EngineFleet(Vllm(config, root), root, prefix, config.loads_at_once, packs)
 
 
 class EngineFleet:
     """`types.Fleet` on one engine. For one event loop, which nothing here holds up."""
 
-    def __init__(self, backend: Backend, root: Path, prefix: str, loads_at_once: int = 4) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        root: Path,
+        prefix: str,
+        loads_at_once: int = 4,
+        packs: Mapping[str, str] = NO_PACKS,
+    ) -> None:
         self._backend = backend
         self._root = root
-        self._prefix = prefix
+        self._prefix, self._packs = prefix, packs
         self._roles: dict[str, Served] = {}
         self._names: dict[str, tuple[str, int]] = {}
         self._leases = Leases()
@@ -133,7 +141,7 @@ class EngineFleet:
             name: meant
             for role, served in sorted(self._roles.items())
             if served.live is not None
-            for name, meant in names(role, served.live, served.answering(), self._prefix)
+            for name, meant in names(role, served.live, served.answering(), self._prefix, self._packs)
         }
 
     async def _follow(self, registry: Registry, changes: int) -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from deploy.serve.access import Caller
 from deploy.serve.errors import ApiError
-from deploy.serve.names import names
+from deploy.serve.names import NO_PACKS, names
 from deploy.serve.types import Fleet, RoleState
 
 OWNER = "lora-forge"
 
 
-def models(fleet: Fleet, prefix: str, caller: Caller, started: int) -> list[dict[str, Any]]:
+def models(
+    fleet: Fleet, prefix: str, caller: Caller, started: int, packs: Mapping[str, str] = NO_PACKS
+) -> list[dict[str, Any]]:
     """Every name that the caller may use as `model`, with the version that it means; `started` in Unix seconds."""
     return [
         {
@@ -26,13 +28,15 @@ def models(fleet: Fleet, prefix: str, caller: Caller, started: int) -> list[dict
         }
         for state in visible(fleet, caller)
         if state.live is not None
-        for name, (role, version) in names(state.role, state.live, answering(state), prefix)
+        for name, (role, version) in names(state.role, state.live, answering(state), prefix, packs)
     ]
 
 
-def model(fleet: Fleet, prefix: str, caller: Caller, started: int, name: str) -> dict[str, Any]:
+def model(
+    fleet: Fleet, prefix: str, caller: Caller, started: int, name: str, packs: Mapping[str, str] = NO_PACKS
+) -> dict[str, Any]:
     """One of them; raises `ApiError` 404."""
-    for found in models(fleet, prefix, caller, started):
+    for found in models(fleet, prefix, caller, started, packs):
         if found["id"] == name:
             return found
     raise ApiError(404, f"There is no model {name[:80]!r} for you here.", "model_not_found", "model")

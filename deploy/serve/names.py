@@ -1,18 +1,29 @@
-"""The names under which clients ask for a version: mayor, mayor@v3, gastown-mayor:latest, gastown-mayor:v3."""
+"""The names under which clients ask for a version: mayor, mayor@v3, gastown-mayor:latest, gastown-mayor:v3.
+
+A pack has a name of its own in place of gastown-mayor: companion:latest, forge-legal:v3.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from deploy.serve.types import UnknownModel
 
+NO_PACKS: Mapping[str, str] = {}
 
-def names(role: str, live: int, served: Iterable[int], prefix: str) -> Iterator[tuple[str, tuple[str, int]]]:
-    """Every name of a role with the version that it means; those with a version mean just that one."""
-    for name in (role, f"{prefix}-{role}", f"{prefix}-{role}:latest"):
+
+def names(
+    role: str, live: int, served: Iterable[int], prefix: str, packs: Mapping[str, str] = NO_PACKS
+) -> Iterator[tuple[str, tuple[str, int]]]:
+    """Every name of a role with the version that it means; those with a version mean just that one.
+
+    `packs` are the names of models by role; the others are called by `prefix` and role.
+    """
+    called = packs.get(role, f"{prefix}-{role}")
+    for name in dict.fromkeys((role, called, f"{called}:latest")):
         yield name, (role, live)
     for number in served:
-        for name in (f"{role}@v{number}", f"{role}@{number}", f"{prefix}-{role}:v{number}"):
+        for name in (f"{role}@v{number}", f"{role}@{number}", f"{called}:v{number}"):
             yield name, (role, number)
 
 

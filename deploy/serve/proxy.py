@@ -6,9 +6,9 @@ A part of a streamed answer is not looked at on its way. What the last parts say
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from deploy.serve.access import Caller, Door
 from deploy.serve.chat import chat_request, read_body
@@ -37,9 +37,11 @@ class Chat:
         engine: httpx.AsyncClient,
         metrics: Metrics,
         recorder: Recorder,
+        sampling: Mapping[str, Mapping[str, Any]],
     ) -> None:
         self._config, self._fleet, self._door, self._limits = config, fleet, door, limits
         self._engine, self._metrics, self._recorder = engine, metrics, recorder
+        self._sampling = sampling
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         names = {"x-request-id": f"req-{secrets.token_hex(8)}"}
@@ -47,7 +49,8 @@ class Chat:
             caller = self._door.caller(scope)
             with self._limits.admit(caller), self._metrics.in_flight():
                 body = await read_body(receive, self._config.limits.body_bytes, self._config.timeouts.body)
-                relay = Relay(chat_request(body), send, self._engine, names, self._config.capture.enabled)
+                keep = self._config.capture.enabled
+                relay = Relay(chat_request(body), send, self._engine, names, keep, self._sampling)
                 await self._answer(relay, caller, receive)
                 if relay.stalled and not relay.gone:
                     await hang_up(scope)

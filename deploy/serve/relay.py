@@ -49,8 +49,15 @@ class Relay:
     """`run` passes the request on and the answer back; `exchange` says afterwards what took place."""
 
     def __init__(
-        self, request: Mapping[str, Any], send: Send, engine: httpx.AsyncClient, headers: dict[str, str], keep: bool
+        self,
+        request: Mapping[str, Any],
+        send: Send,
+        engine: httpx.AsyncClient,
+        headers: dict[str, str],
+        keep: bool,
+        sampling: Mapping[str, Mapping[str, Any]],
     ) -> None:
+        """`sampling` is, by role, what is asked of the engine where the request does not say it."""
         self.model: str = request["model"]
         self.lease: Lease | None = None
         self.gone = False
@@ -58,6 +65,7 @@ class Relay:
         self.stalled = False
         """the client does not read, or did not when the time was over"""
         self._request, self._send, self._engine, self._headers = request, send, engine, headers
+        self._sampling = sampling
         self._streamed = request.get("stream") is True
         self._answer = Answered(keep)
         self._started = self._ended = False
@@ -70,7 +78,7 @@ class Relay:
 
         self.lease = lease
         self._headers["x-forge-model"] = lease.name
-        body = msgspec.json.encode({**self._request, "model": lease.model})
+        body = msgspec.json.encode({**self._sampling.get(lease.role, {}), **self._request, "model": lease.model})
         headers = {"content-type": "application/json", **lease.headers}
         presence.asked(self._streamed)
         try:
