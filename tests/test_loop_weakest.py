@@ -124,7 +124,7 @@ def test_nothing_that_is_held_out_reaches_a_request(role: str, tmp_path: Path) -
     shown, secret = 0, [one for one in questions_of(plan) if one.get("held_out")]
     for request in seen:
         told = words(json.dumps(request, ensure_ascii=False).replace("\\n", " "))
-        shown += "done as it was asked" in told
+        shown += "these are examples of that kind" in told
         for text in said_by(role, hidden=True):
             asked = words(text).split()
             runs = [" ".join(asked[at : at + 13]) for at in range(len(asked) - 12)]

@@ -14,7 +14,7 @@ from typing import Any
 from scripts.loop.generate import Example
 from scripts.loop.plan import Plan
 from scripts.loop.seen import Evaluation, known, nearest, words
-from scripts.loop.settings import Curation
+from scripts.loop.settings import Curation, Shares
 
 SPLITS = ("train", "val", "test")
 
@@ -49,7 +49,7 @@ def curate(examples: Sequence[Example], plan: Plan, kept_before: int) -> tuple[l
         else:
             refused[reason] += 1
     rows = count_lines(plan.datasets / f"{plan.role}_train.jsonl")
-    kept = list(capped(good, plan, rows, kept_before, refused))
+    kept = list(capped(good, plan.settings.shares, rows, kept_before, refused))
     return kept, refused
 
 
@@ -106,10 +106,9 @@ def in_turn(examples: Iterable[Example]) -> list[Example]:
 
 
 def capped(
-    examples: Iterable[Example], plan: Plan, rows: int, before: int, refused: Counter[Reason]
+    examples: Iterable[Example], shares: Shares, rows: int, before: int, refused: Counter[Reason]
 ) -> Iterator[Example]:
     """As many as the shares allow beside so many rows."""
-    shares = plan.settings.shares
     room, own_room = limit(shares.generated, rows) - before, limit(shares.own, rows)
     for example in examples:
         if room <= 0:
