@@ -1,7 +1,8 @@
 """Keeps a session out of every later build, and says what holds it now: datasets, adapters, raw transcripts.
 
-`python -m data.pipeline forget SESSION_ID [--out output]` adds the id to the list of forgotten sessions. It deletes
-nothing: what was made from the session before is named, so that a person can decide.
+`python -m data.pipeline forget SESSION_ID [--out output]` adds the id to the list of forgotten sessions. Of what was
+made from the session before it deletes only the examples that curators keep, with their decisions; the rest is named,
+so that a person can decide.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import msgspec
 from data.capture_file import CAPTURES
 from data.config import ConfigError, DataConfig, repository_path
 from data.counted import counted
+from data.curate.forgetting import forget_in
 from data.extract.archive_view import VIEW
 from data.forgotten import add_forgotten
 from data.life import close_to, perhaps
@@ -54,17 +56,19 @@ def run(session: str, root: Path, live: Path, config: DataConfig) -> int:
     new = add_forgotten(listed, session)
     print(f"{session} will be in no later build: it {'is now' if new else 'was already'} in {listed}.")
     holders, problems = holders_of(session, folders)
+    curated = list(_forget_curated(session, repository_path(config.curation.decisions)))
     transcripts = [*_transcripts(session, live), *_transcripts(session, view)]
     copies = list(_about_copies(session, made, folders, listed))
     for sentence in (
         *problems,
+        *curated,
         *_about_datasets(holders, root / "prepared"),
         *copies,
         *_about_runs(holders, folders, [path for path in made if path.name in _RUNS]),
         *_about_transcripts(transcripts),
     ):
         print(sentence)
-    if not (holders or transcripts or copies):
+    if not (holders or curated or transcripts or copies):
         like = close_to(session, dict.fromkeys(_sessions(folders)))
         print(f"Nothing below {root} and no transcript holds it.{perhaps(like)}")
     return 0
@@ -134,6 +138,14 @@ def _about_datasets(holders: Sequence[Holder], prepared: Path) -> Iterator[str]:
         yield f"  `python -m data.pipeline all --out {holder.folder}` builds it again without the session."
     if holders and prepared.is_dir():
         yield f"{prepared} may hold Axolotl's copies of these rows. Delete it: the next training makes it again."
+
+
+def _forget_curated(session: str, database: Path) -> Iterator[str]:
+    """Take its examples out of the curators' database, which no build would make again without them."""
+    examples, decisions = forget_in(database, session)
+    if examples:
+        what = f"{counted(examples, 'example')} of it and {counted(decisions, 'decision')}"
+        yield f"{database} held {what}. They were deleted there."
 
 
 def _about_copies(session: str, made: Iterable[Path], datasets: Iterable[Path], listed: Path) -> Iterator[str]:

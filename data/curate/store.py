@@ -57,20 +57,34 @@ class Store:
         return Example(entry, _turns.decode(row["turns"]), _about.decode(row["about"]), self._decision(entry.decision))
 
     def decide(
-        self, key: str, action: Act, change: Change | None = None, *, author: str, why: str = "", saw: int | None = None
+        self,
+        key: str,
+        action: Act,
+        change: Change | None = None,
+        *,
+        author: str,
+        why: str = "",
+        saw: int | None = None,
+        whole: bool = False,
     ) -> Decision:
         """Store a decision. `saw` is the id of the decision that its author saw (0: none; None: whatever stands).
 
-        An edit keeps an earlier trim and a trim an earlier edit; approving keeps both. Raises Refused, or Conflict.
+        An edit keeps an earlier trim and a trim an earlier edit; approving keeps both. With `whole` the change is all
+        that stands afterwards. Raises Refused, or Conflict.
         """
         example = self.example(key)
-        settled = settle(example.turns, _merged(action, change or Change(), example.change))
-        if action in ("edit", "trim"):
+        given = change or Change()
+        settled = settle(example.turns, given) if whole else self.outcome(example, action, given)
+        if action in ("edit", "trim") and not whole:
             _check_does_something(action, settled, example.change)
         if settled and action != "reject" and self._check:
             self._check(example, settled)
         with transaction(self.database):
             return self._add(self._unchanged(example, saw), action, settled, author, why)
+
+    def outcome(self, example: Example, action: str, change: Change) -> Change:
+        """The change of the original that would stand after a decision. Raises Refused."""
+        return settle(example.turns, _merged(action, change, example.change))
 
     def undo(self, key: str, *, author: str, why: str = "", saw: int | None = None) -> Decision:
         """Take the current decision back; the one before it stands again. Raises Refused where there is none."""
@@ -118,7 +132,7 @@ class Store:
         return decision_of(row) if row else None
 
 
-def _merged(action: Act, change: Change, before: Change) -> Change:
+def _merged(action: str, change: Change, before: Change) -> Change:
     """The change that stands after a decision: of the original, all in all."""
     match action:
         case "edit":
