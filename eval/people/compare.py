@@ -8,7 +8,6 @@ Exit codes: 0 all kept, 1 a side failed or a pair was not kept, 2 bad input.
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -19,18 +18,17 @@ from typing import Any
 from rich.console import Console
 
 from eval.config import DEFAULT, load_config
-from eval.errors import BadInput, one_sentence
+from eval.errors import one_sentence
 from eval.options import positive
 from eval.people.both import Asked, Outcome, ask_both
 from eval.people.compare_view import Watch, show
-from eval.people.endpoint import TIMEOUT_SECONDS, Answer, Endpoint, Messages, Side, endpoint_of
+from eval.people.endpoint import TIMEOUT_SECONDS, Answer, Endpoint, Messages
+from eval.people.options import GATEWAY, STRONG, endpoints_of, seconds
 from eval.people.pair_lines import Said
 from eval.people.pair_store import NotStored, PairStore
 from eval.people.prompts import prompts_of
 
-GATEWAY = "http://127.0.0.1:18793/v1"
 OUT = Path("output/comparisons")
-STRONG = "FORGE_STRONG"  # the variable with the stronger model of those who do not want to write it each time
 
 
 @dataclass(frozen=True)
@@ -68,18 +66,14 @@ def compare(argv: Sequence[str] | None = None) -> int:
 
 def make_plan(args: argparse.Namespace) -> Plan:
     """The plan of a command line. Raises BadInput."""
-    if args.local is None and args.role is None:
-        raise BadInput(f"say who is asked: --role NAME for the gateway at {GATEWAY}, or --local URL#MODEL.")
-    strong = args.strong or os.environ.get(STRONG)
-    if not strong:
-        raise BadInput(f"name the stronger model: --strong URL#MODEL, or set {STRONG}.")
+    local, strong = endpoints_of(args.local, args.strong, args.role)
     system = args.system
     if system is None:
         system = load_config(args.config).system(args.role) if args.role else ""
     options = {"max_tokens": args.max_new_tokens, "temperature": args.temperature}
     return Plan(
-        endpoint_of(Side.LOCAL, args.local or f"{GATEWAY}#{args.role}"),
-        endpoint_of(Side.STRONG, strong),
+        local,
+        strong,
         args.role or "",
         system.strip(),
         {name: value for name, value in options.items() if value is not None},
@@ -157,17 +151,10 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--config", type=Path, default=DEFAULT, metavar="FILE", help=f"default {DEFAULT}")
     parser.add_argument("--max-new-tokens", type=positive, metavar="N", help="default: what each server does")
     parser.add_argument("--temperature", type=float, metavar="T", help="default: what each server does")
-    parser.add_argument("--timeout", type=_seconds, default=TIMEOUT_SECONDS, metavar="S", help="default 300 s")
+    parser.add_argument("--timeout", type=seconds, default=TIMEOUT_SECONDS, metavar="S", help="default 300 s")
     parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help=f"default {OUT}")
     parser.add_argument("--json", action="store_true", help="one JSON object a comparison, for machines")
     return parser.parse_args(argv)
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 86_400:
-        raise argparse.ArgumentTypeError(f"{text} is no number of seconds from above 0 to a day")
-    return value
 
 
 if __name__ == "__main__":
