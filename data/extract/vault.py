@@ -45,7 +45,8 @@ def read(unit: Unit) -> Iterator[Conversation | Drop]:
     for link in map(Path, unit.beside):
         yield set_aside(STAGE, Reason.LINK, link)
     seen = survey(root, notes, unit.vault)
-    reader = _Reader(unit, root, seen, Embeds(root, Names(notes), unit.vault.max_bytes))
+    shown = Names(note for note in notes if seen.fates.get(note) is not Reason.LEFT_OUT)
+    reader = _Reader(unit, root, seen, Embeds(root, shown, unit.vault.max_bytes))
     for note in notes:
         if fate := seen.fates.get(note):
             yield set_aside(STAGE, fate, root / note)

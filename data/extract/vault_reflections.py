@@ -17,7 +17,7 @@ from data.config import VaultConfig
 from data.extract.vault_embeds import end_of_section
 from data.extract.vault_links import linked
 from data.extract.vault_note import Note
-from data.extract.vault_tags import matching, only_tags, tags_in, tags_of, without_tags
+from data.extract.vault_tags import matching, only_tags, tags_in, tags_of, without_inline_code, without_tags
 from data.extract.vault_text import HEADING
 
 JOURNAL = "journal"
@@ -126,7 +126,7 @@ def _paragraphs(section: Section, lines: Sequence[str], config: VaultConfig) -> 
     phrases = signs_of(config).phrases
     last: Found | None = None
     for start, end in _blocks(lines, section.start, section.end):
-        text = " ".join(lines[start:end])
+        text = " ".join(map(without_inline_code, lines[start:end]))
         match = None if text.lstrip().startswith((">", "|")) else phrases.search(text)
         if match and last and not any(line.strip() for line in lines[last.end : start]):
             last = msgspec.structs.replace(last, end=end)

@@ -47,9 +47,11 @@ class Survey(msgspec.Struct, frozen=True):
 
 
 def survey(root: Path, notes: Sequence[PurePosixPath], config: VaultConfig) -> Survey:
+    """Look once at each note of a unit."""
     fates: dict[PurePosixPath, Reason | Unread] = {}
     embeds: list[tuple[PurePosixPath, list[str]]] = []
     keys: Counter[str] = Counter()
+    copies: set[int] = set()  # a note that was copied over and over is no template
     for note in notes:
         text = Reason.LEFT_OUT if _is_left_out(note, config) else read_text(root / note, config.max_bytes)
         if isinstance(text, Reason | Unread):
@@ -60,12 +62,15 @@ def survey(root: Path, notes: Sequence[PurePosixPath], config: VaultConfig) -> S
         if not text.strip():
             fates[note] = Reason.EMPTY
         elif could_reflect(text, config):
-            keys.update(set(map(line_key, text.split("\n"))))
+            if (content := hash(text)) not in copies:
+                keys.update(set(map(line_key, text.split("\n"))))
+            copies.add(content)
         else:
             fates[note] = Reason.NO_REFLECTION
     often = max(_OFTEN, (len(notes) - len(fates)) // _ONE_OF)
     repeated = frozenset(key for key, count in keys.items() if key and count >= often)
-    return Survey(fates, ties(notes, embeds), repeated)
+    open_ones = [note for note in notes if fates.get(note) is not Reason.LEFT_OUT]
+    return Survey(fates, ties(open_ones, embeds), repeated)
 
 
 def _is_left_out(note: PurePosixPath, config: VaultConfig) -> bool:

@@ -60,7 +60,7 @@ def without_tags(line: str) -> str:
 
 def matching(tags: Iterable[str], wanted: Iterable[str]) -> str:
     """The first of the tags that is wanted or nested below one, as it was wanted; '' for none. Case does not count."""
-    names = {name.strip("#/").lower(): name for name in wanted}
+    names = {name.lower(): name for name in (given.strip("#/") for given in wanted)}
     for tag in tags:
         parts = tag.lower().split("/")
         for size in range(len(parts), 0, -1):

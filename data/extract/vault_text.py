@@ -21,9 +21,9 @@ _LEFT_OUT = re.compile(
     r"|(?:[-*+]|\d+[.)])$"  # a bullet without text
     r"|(?:[-*_][ \t]*){3,}$"  # a rule
     r"|\[\^[^\]]+\]:"  # a footnote
-    r"|(?:[-*+]\s+)?\*{0,2}[^\W\d_][\w -]{0,40}::\s*(?:\S+\s*){0,5}$"  # a field of Dataview
+    r"|(?:[-*+]\s+)?\*{0,2}[^\W\d_][\w -]{0,40}\*{0,2}::\s*(?:\S+\s*){0,5}$"  # a field of Dataview
 )
-_FIELD = re.compile(r"[\[(][^\W\d_][\w -]{0,40}::[^\[\]()\n]*[\])]")
+_FIELD = re.compile(r"[ \t]*[\[(][^\W\d_][\w -]{0,40}::[^\[\]()\n]*[\])]")
 _BLOCK_ID = re.compile(r"\s\^[\w-]+\s*$")
 _FOOTNOTE = re.compile(r"\[\^[^\]\s]+\]")
 _MARKED = re.compile(r"==([^=\n]+)==")
@@ -41,6 +41,7 @@ _RULER = re.compile(r"[\s|:-]+$")
 _TICK = re.compile(r"[\s\d.,:/%✓✔✅❌☑☐⬜🟩🟥⭐★☆xX✗✘\-–—]*(?:\[[ xX]\])?(?:yes|no|done|n/a)?\s*", re.IGNORECASE)
 _EMPHASIS = re.compile(r"[\W\d_]+")
 _SPACES = re.compile(r"(?<=\S)[ \t]{2,}(?=\S)")
+MOST_KEY = 160  # characters; no template has a longer line, but a note and its copies do
 LEAST_KEY = 4  # letters; a shorter line is anybody's
 
 
@@ -51,8 +52,8 @@ def tidy(lines: Sequence[str], embed: Embed, repeated: Container[str] = ()) -> s
 
 
 def line_key(line: str) -> str:
-    """What makes a line the same as one in another note: its letters. Empty for a heading, and for hardly a word."""
-    if HEADING.match(line) or len(line) > 300:
+    """What makes a line the same as one in another note: its letters. '' for a heading, a paragraph, hardly a word."""
+    if HEADING.match(line) or len(line) > MOST_KEY:
         return ""
     key = _EMPHASIS.sub("", line).lower()
     return key if len(key) >= LEAST_KEY else ""
