@@ -1,20 +1,22 @@
 #!/usr/bin/env bash
 # Train one role's adapter: resolve the recipe, run Axolotl, check that it really trained, keep the adapter.
-#   scripts/train.sh mayor [--with smoke]... [--run NAME] [--gpus N] [--root output] [--dry-run]
+#   scripts/train.sh mayor [--with smoke]... [--run NAME] [--gpus N] [--backend mlx] [--root output] [--dry-run]
 # With the same recipe and rows a stopped run continues from its last checkpoint. --with dpo trains the run mayor-dpo.
+# --backend mlx trains with mlx-lm, on Apple silicon.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-usage() { sed -n '2,4s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,5s/^# \{0,1\}//p' "$0"; }
 die() { printf 'train: %s\n' "$1" >&2; exit "${2:-1}"; }
 
-role="" root=output gpus=1 dry_run=false
+role="" root=output gpus=1 backend=axolotl dry_run=false
 resolve_args=()
 while (($#)); do
   case "$1" in
     --with) [[ $# -ge 2 ]] || die "--with needs the name of an override" 2; resolve_args+=(--with "$2"); shift 2 ;;
     --run) [[ $# -ge 2 ]] || die "--run needs a name" 2; resolve_args+=(--run "$2"); shift 2 ;;
     --gpus) [[ $# -ge 2 ]] || die "--gpus needs a number" 2; gpus="$2"; shift 2 ;;
+    --backend) [[ ${2:-} =~ ^(axolotl|mlx)$ ]] || die "--backend is axolotl or mlx" 2; backend="$2"; shift 2 ;;
     --root) [[ $# -ge 2 ]] || die "--root needs a folder" 2; root="$2"; shift 2 ;;
     --dry-run) dry_run=true; shift ;;
     -h | --help) usage; exit 0 ;;
@@ -43,6 +45,11 @@ run() {
 }
 
 run "$python" -m configs.resolve "$role" --root "$root" "${resolve_args[@]}"
+if [[ $backend == mlx ]]; then
+  run "$python" -m configs.mlx "$config" || die "mlx-lm did not finish; see above"
+  run "$python" -m configs.runs.check "$checkpoints" --adapter "$adapter"
+  exit
+fi
 run "$python" -m configs.runs.start "$config"
 # Axolotl's own choice, accelerate, leaves the real trainer running when it is killed.
 run axolotl train "$config" "${launcher[@]}" || die "axolotl stopped with exit code $?; see $checkpoints/debug.log"
