@@ -56,7 +56,8 @@ def test_any_bytes_are_records_or_named_drops(tmp_path_factory: pytest.TempPathF
     assert all(drop.line and drop.detail.endswith(".") for drop in aside)
 
 
-def test_rows_of_both_forms_and_extracted_conversations_are_read(tmp_path: Path, sample_town: Path) -> None:
+@pytest.mark.slow
+def test_rows_of_both_forms_are_read(tmp_path: Path, sample_town: Path) -> None:
     for form, kind in (("xml", Row), ("native", NativeRow)):
         folder = tmp_path / form
         folder.mkdir()
@@ -67,6 +68,7 @@ def test_rows_of_both_forms_and_extracted_conversations_are_read(tmp_path: Path,
         assert records == list(read_rows(path)) and {type(one) for one in records} == {kind}
 
 
+@pytest.mark.slow
 def test_extract_gives_what_the_command_writes_and_stats_counts_it(tmp_path: Path, sample_town: Path) -> None:
     settings = yaml.safe_load((ROOT / "configs/data.yml").read_text("utf-8")) | {"archive": str(tmp_path / "none")}
     config = tmp_path / "data.yml"

@@ -59,7 +59,7 @@ trees = st.lists(st.dictionaries(names, texts, max_size=3), min_size=1, max_size
 
 
 @given(trees)
-@settings(max_examples=15)
+@settings(max_examples=8)
 def test_the_answer_turns_the_parent_into_the_commit(history: list[dict[str, str]]) -> None:
     """Applied by git itself, which is stricter than a reader."""
     with TemporaryDirectory() as folder:
@@ -216,7 +216,8 @@ def hostile(town: Town, trap: Path) -> None:
     for key, value in {
         "core.hooksPath": str(town.folder / ".git" / "hooks"), "log.showSignature": "true", "filter.x.smudge": run,
         "filter.x.clean": run, "core.sshCommand": run, "trailer.x.command": run, "pager.log": run,
-        "diff.noprefix": "true", "color.ui": "always", "diff.context": "0", "core.alternateRefsCommand": run, "core.quotePath": "true",
+        "diff.noprefix": "true", "color.ui": "always", "diff.context": "0",
+        "core.alternateRefsCommand": run, "core.quotePath": "true",
         "uploadpack.packObjectsHook": run, "remote.origin.url": f"ext::{run}", "remote.origin.promisor": "true",
         "extensions.partialClone": "origin",
     }.items():  # fmt: skip
