@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from scripts.loop.plan import PACKS, Plan
+from scripts.loop.plan import PACKS, Plan, mined_file
 from scripts.loop.state import folder_of
 
 Words = tuple[str, ...]
@@ -31,6 +31,13 @@ class Place:
     def results(self, who: str) -> Path:
         """The results of base, adapter or live."""
         return self.folder / "evals" / who / self._file
+
+
+def mine(plan: Plan, out: Path) -> Words:
+    """What the repositories have to tell."""
+    miners = plan.settings.miners
+    repositories = [str(Path(one).expanduser()) for one in miners.repositories]
+    return module("data.mine", *repositories, "--out", out, "--limit", miners.limit, "--config", plan.config)
 
 
 def build(plan: Plan, place: Place) -> Words:
@@ -108,7 +115,7 @@ def planned(plan: Plan, place: Place) -> Iterator[tuple[str, tuple[Words, ...]]]
     """Every step with the commands that it would run, for --dry-run; N is the version that `register` gives."""
     live = place.results("live")
     yield "look", (versions(plan), evaluate(plan, place, "base", "base"))
-    yield "examples", ()
+    yield "examples", (mine(plan, mined_file(plan)),) if plan.settings.miners.repositories else ()
     yield "curate", ()
     yield "build", (build(plan, place),)
     yield "train", (train(plan, place),)

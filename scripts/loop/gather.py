@@ -8,16 +8,17 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from heapq import nlargest
 from pathlib import Path
 from typing import Any
 
+from configs.strict_yaml import load_mapping
 from scripts.loop.generate import Example, Fault, collect, parse, request
 from scripts.loop.kinds import Pair, nearness, of_kind, pairs_of, terms_of, tools_in
-from scripts.loop.material import log_folders, mined_file
-from scripts.loop.plan import Plan
+from scripts.loop.material import log_folders
+from scripts.loop.plan import Plan, mined_file
 from scripts.loop.results import questions_of
 from scripts.loop.seen import Evaluation
 from scripts.loop.strong import Down, ask
@@ -66,8 +67,8 @@ def is_own(plan: Plan) -> bool:
 def from_miners(plan: Plan, families: Sequence[str]) -> list[Example]:
     """The mined examples nearest to each family, as many as a family may have; none is taken twice."""
     file = mined_file(plan)
-    if not file.is_file():
-        return []
+    if not file.is_file() or file.resolve() in sources_of(load_mapping(plan.config), "qna"):
+        return []  # a source of the role's own config is in every build
     questions, taken = questions_of(plan), set[str]()
     found: list[Example] = []
     for family in families:
@@ -92,7 +93,7 @@ def copy_logs(plan: Plan, target: Path, config: dict[str, Any]) -> int:
 
     What the config reads as a source of its own is not copied.
     """
-    own = {Path(source["path"]).resolve() for source in config.get("sources") or () if source.get("kind") == "pairs"}
+    own = sources_of(config, "pairs")
     count = 0
     with target.open("w", encoding="utf-8") as out:
         for folder in log_folders(plan).values():
@@ -104,6 +105,15 @@ def copy_logs(plan: Plan, target: Path, config: dict[str, Any]) -> int:
                         out.write(json.dumps(record, ensure_ascii=False) + "\n")
                         count += 1
     return count
+
+
+def sources_of(config: Mapping[str, Any], kind: str) -> set[Path]:
+    """The paths of a config's own sources of a kind."""
+    return {
+        Path(source["path"]).expanduser().resolve()
+        for source in config.get("sources") or ()
+        if source.get("kind") == kind
+    }
 
 
 def _records(file: Path) -> Iterator[dict[str, Any]]:

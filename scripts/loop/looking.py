@@ -10,11 +10,13 @@ from typing import Any
 import msgspec
 
 from configs.files import write_text
+from scripts.loop import commands
 from scripts.loop.curate import as_lines, curate
 from scripts.loop.errors import Ended
 from scripts.loop.gather import ask_strong, from_miners, is_own
 from scripts.loop.generate import Example, Fault
 from scripts.loop.material import new_since, told
+from scripts.loop.plan import mined_file
 from scripts.loop.results import families, family_of, held_out, questions_of, read, weakest
 from scripts.loop.sources import kept_before
 from scripts.loop.work import Work
@@ -70,6 +72,8 @@ def examples(work: Work) -> None:
     elif weak:
         work.say("No stronger model is configured.")
     if not found and weak:
+        if plan.settings.miners.repositories:
+            work.run(commands.mine(plan, mined_file(plan)), "mine")
         found = from_miners(plan, weak)
         work.say(f"The miners have {len(found)} examples of these kinds.")
     work.facts["faults"] = {str(fault): count for fault, count in faults.items()}

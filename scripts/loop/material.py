@@ -13,17 +13,12 @@ from typing import Any
 
 from configs.strict_yaml import load_mapping
 from scripts.loop.curate import count_lines
-from scripts.loop.plan import Plan
+from scripts.loop.plan import Plan, mined_file
 
 TRANSCRIPTS = Path("~/.claude/projects")
 SUFFIXES = {"sessions": "*.jsonl", "vault": "*.md"}
 
 _counted: dict[Path, tuple[tuple[int, int], int]] = {}
-
-
-def mined_file(plan: Plan) -> Path:
-    """What the miners wrote for the role."""
-    return plan.root / "mined" / f"{plan.role}.jsonl"
 
 
 def log_folders(plan: Plan) -> dict[str, Path]:

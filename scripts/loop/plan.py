@@ -95,6 +95,11 @@ def make_plan(asked: Asked, settings: Settings) -> Plan:
     return plan
 
 
+def mined_file(plan: Plan) -> Path:
+    """What the miners wrote for the role."""
+    return plan.root / "mined" / f"{plan.role}.jsonl"
+
+
 def _with_options(settings: Settings, asked: Asked) -> Settings:
     """The settings with what the command line says otherwise."""
     from msgspec.structs import replace as changed

@@ -42,6 +42,13 @@ class Examples(Struct, frozen=True):
     each: int = 20
 
 
+class Miners(Struct, frozen=True):
+    """Git repositories whose merged changes `python -m data.mine` looks for, `limit` new ones a round."""
+
+    repositories: tuple[str, ...] = ()
+    limit: int = 200
+
+
 class Shares(Struct, frozen=True):
     """The most that generated rows, and answers of our own adapters, may be of a role's rows; 0..1."""
 
@@ -101,6 +108,7 @@ class Settings(Struct, frozen=True):
 
     strong: Strong = Strong()
     examples: Examples = Examples()
+    miners: Miners = Miners()
     shares: Shares = Shares()
     curation: Curation = Curation()
     gate: Gate = Gate()
@@ -156,6 +164,7 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         "strong.tries": settings.strong.tries, "strong.at_once": settings.strong.at_once,
         "strong.seconds": settings.strong.seconds, "strong.max_tokens": settings.strong.max_tokens,
         "examples.families": settings.examples.families, "examples.each": settings.examples.each,
+        "miners.limit": settings.miners.limit,
         "curation.words": settings.curation.words, "evaluation.samples": settings.evaluation.samples,
         "evaluation.batch_size": settings.evaluation.batch_size,
         "auto.check_seconds": settings.auto.check_seconds, "auto.give_up_after": settings.auto.give_up_after,

@@ -84,8 +84,10 @@ def _send(request: urllib.request.Request, seconds: float) -> bytes:
             raise _Refused(f"{problem.code}. {fix}") from None
     except urllib.error.URLError as problem:
         raise _Again(str(problem.reason)) from None
-    except (OSError, http.client.HTTPException) as problem:
+    except OSError as problem:
         raise _Again(str(problem) or type(problem).__name__) from None
+    except http.client.HTTPException as problem:  # its words are the server's
+        raise _Again(f"no whole HTTP answer: {type(problem).__name__}") from None
 
 
 def _read(response: Any, until: float) -> bytes:
