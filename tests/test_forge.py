@@ -72,10 +72,45 @@ HANDED_ON: dict[str, list[str]] = {
         "data.pipeline explain --session s1 --out output/packs/legal/datasets --config configs/packs/legal.yml"
     ],
     "forget s1": ["data.pipeline forget s1 --out output"],
+    "curate": ["data.curate --rows output/datasets"],
+    "curate legal --terminal": [
+        "data.curate --rows output/packs/legal/datasets --config configs/packs/legal.yml --terminal"
+    ],
+    "curate --import /tmp/a.jsonl --json": ["data.curate --rows output/datasets --import /tmp/a.jsonl --json"],
+    "curate --status": ["data.curate --rows output/datasets --status"],
+    "mine /tmp/petals --since 2026-01-01 --limit 5": ["data.mine /tmp/petals --since 2026-01-01 --limit 5"],
+    "mine /tmp/petals --pack coding": [
+        "data.mine /tmp/petals --out output/mined/coding.jsonl --config configs/packs/coding.yml"
+    ],
+    "domain": ["configs.pack list"],
+    "domain legal --json": ["configs.pack show legal --json"],
+    "domain check": ["configs.pack check"],
+    "domain check legal": ["configs.pack check legal"],
+    "domain import /tmp/law.json": ["configs.pack import /tmp/law.json"],
+    "compare hello --role mayor --json": ["eval.people.compare hello --role mayor --json --out output/comparisons"],
+    "compare --prompts /tmp/p.txt --role legal --strong https://h/v1#m": [
+        "eval.people.compare --prompts /tmp/p.txt --role legal --config configs/packs/legal.yml"
+        " --strong https://h/v1#m --out output/comparisons"
+    ],
+    "judge mayor --port 0": ["eval.people.judge --role mayor --port 0 --votes output/votes.db"],
+    "judge legal --strong https://h/v1#m": [
+        "eval.people.judge --domain legal --strong https://h/v1#m --votes output/votes.db"
+    ],
+    "judge --results /tmp/a /tmp/b": ["eval.people.judge --results /tmp/a /tmp/b --votes output/votes.db"],
+    "judge --report --json": ["eval.people.judge --report --votes output/votes.db --json"],
+    "iterate mayor --with smoke --dry-run": ["scripts.loop iterate mayor --root output --with smoke --dry-run"],
+    "iterate legal --fresh": ["scripts.loop iterate legal --root output --fresh"],
+    "auto start mayor legal --strong https://h/v1#m": [
+        "scripts.loop auto start mayor legal --strong https://h/v1#m --root output"
+    ],
+    "auto run mayor": ["scripts.loop auto run mayor --root output"],
+    "auto stop": ["scripts.loop auto stop --root output"],
+    "auto status --json": ["scripts.loop auto status --root output --json"],
     "plan mayor --gpu rtx4090 --with qwen3b": ["configs.plan mayor --gpu rtx4090 --root output --with qwen3b"],
     "train mayor --with smoke --with long --dry-run": [
         "train.sh mayor --root output --with smoke --with long --dry-run"
     ],
+    "train mayor --backend mlx": ["train.sh mayor --root output --backend mlx"],
     "train legal --gpus 2 --run legal-a": ["train.sh legal --root output/packs/legal --run legal-a --gpus 2"],
     "runs": ["configs.runs.listing --root output"],
     "eval mayor --samples 3": [
@@ -254,6 +289,9 @@ WRONG = {
     "export mayor v1 gguf --host http://x": "forge: --host and --dry-run are for the kind ollama.",
     "domain import": "forge: domain import needs the JSON file of a domain: forge domain import FILE.",
     "domain legal finance": "forge: one pack at a time: legal or finance?",
+    "auto start": "forge: say whose rounds: forge auto start mayor.",
+    "auto status mayor": "forge: forge auto status is for all roles.",
+    "iterate nobody": "forge: there is no role or pack `nobody`.",
     "reload mayor third": "forge: third is not a version. Write v3 or 3.",
 }
 

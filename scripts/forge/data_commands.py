@@ -9,7 +9,7 @@ import typer
 
 from scripts.forge import places
 from scripts.forge.rooms import room
-from scripts.forge.words import AnyRole, DryRun, Panel, option
+from scripts.forge.words import AnyRole, DryRun, Json, Panel, option
 
 Sessions = Annotated[Path | None, typer.Option(metavar="DIR", help="transcripts (default: ~/.claude/projects)")]
 Workers = Annotated[int | None, typer.Option(metavar="N", min=1, help="processes (default: one for each core)")]
@@ -52,26 +52,36 @@ def stats(role: AnyRole = "") -> int:
 def curate(
     role: AnyRole = "",
     terminal: Annotated[bool, typer.Option("--terminal", help="in this terminal instead of a browser")] = False,
-    port: Annotated[int | None, typer.Option(help="of the page")] = None,
+    port: Annotated[int | None, typer.Option(help="of the page (default: 18794)")] = None,
+    apply: Annotated[Path | None, typer.Option(metavar="FILE", help="take decisions from lines of JSON")] = None,
+    export: Annotated[Path | None, typer.Option(metavar="FILE", help="write what Argilla reads")] = None,
+    import_: Annotated[Path | None, typer.Option("--import", metavar="FILE", help="take what Argilla wrote")] = None,
+    status: Annotated[bool, typer.Option("--status", help="say how much is decided")] = False,
+    json_: Json = False,
 ) -> int:
     """Read examples one by one and approve, reject, edit or trim them: a page for this machine alone."""
     at = places.known(role) if role else places.place("")
-    words = [*at.config, *option("--terminal", terminal), *option("--port", port)]
+    words = ["--rows", str(at.datasets), *at.config, *option("--terminal", terminal), *option("--port", port)]
+    for name, file in (("--apply", apply), ("--export", export), ("--import", import_)):
+        words += option(name, places.path(file) if file else None)
+    words += [*option("--status", status), *option("--json", json_)]
     return room("data.curate", [*words, *places.further()])
 
 
 def mine(
-    words: Annotated[
-        list[str] | None, typer.Argument(metavar="MINER [FILE]...", help="what to mine; none: the miners")
-    ] = None,
+    repos: Annotated[list[Path], typer.Argument(metavar="REPO...", help="git repositories, or folders of them")],
+    pack: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="the pack that learns from them", autocompletion=places.complete_pack),
+    ] = "",
+    since: Annotated[str, typer.Option(metavar="DATE", help="changes of this day (UTC) or later")] = "",
+    limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="at most so many new pairs")] = None,
 ) -> int:
-    """Make examples out of what lies around: documents, code, histories, as question and answer."""
-    return room("data.mine", [*mining(words or []), *places.further()])
-
-
-def mining(words: list[str]) -> list[str]:
-    """The miner's name, and files from where the user stands."""
-    return [*words[:1], *(places.path(word) for word in words[1:])] if words else ["--help"]
+    """Make examples out of merged changes: the message or the pull request asks, the diff answers."""
+    at = places.known(pack) if pack else places.place("")
+    words = [places.path(repo) for repo in repos]
+    words += ["--out", str(at.top / "mined" / f"{pack}.jsonl"), *at.config] if pack else []
+    return room("data.mine", [*words, *option("--since", since), *option("--limit", limit), *places.further()])
 
 
 def explain(

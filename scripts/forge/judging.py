@@ -74,15 +74,38 @@ def pack_steps(at: places.Place, adapter: str) -> list[Step]:
     ]
 
 
+Strong = Annotated[str, typer.Option(metavar="URL#MODEL", help="the stronger model (default: $FORGE_STRONG)")]
+ForRole = Annotated[str, typer.Option(metavar="NAME", help="a role or pack", autocompletion=places.complete_role)]
+
+
 def compare(
-    prompt: Annotated[str, typer.Argument(help="what both are asked")],
+    prompt: Annotated[str, typer.Argument(help="what both are asked")] = "",
+    prompts: Annotated[Path | None, typer.Option(metavar="FILE", help="several: .jsonl, or one a line")] = None,
+    role: ForRole = "",
+    strong: Strong = "",
+    json_: Json = False,
 ) -> int:
     """Ask the local model and a stronger one the same, see both answers, and keep them as a pair."""
-    return room("eval.people.compare", [prompt, *places.further()])
+    at = places.known(role) if role else places.place("")
+    words = [*filter(None, [prompt]), *option("--prompts", places.path(prompts) if prompts else None)]
+    words += [*option("--role", role), *at.config, *option("--strong", strong), *option("--json", json_)]
+    return room("eval.people.compare", [*words, "--out", str(at.top / "comparisons"), *places.further()])
 
 
 def judge(
-    port: Annotated[int | None, typer.Option(help="of the page")] = None,
+    role: Annotated[str, typer.Argument(help="whose tasks both answer", autocompletion=places.complete_role)] = "",
+    results: Annotated[
+        tuple[Path, Path] | None, typer.Option(metavar="LOCAL STRONG", help="stored results instead of new answers")
+    ] = None,
+    strong: Strong = "",
+    port: Annotated[int | None, typer.Option(help="of the page (default: 18795)")] = None,
+    report: Annotated[bool, typer.Option("--report", help="say what the votes tell, and serve nothing")] = False,
+    json_: Json = False,
 ) -> int:
     """Blind A/B in the browser: vote for the better answer; win rate with its interval."""
-    return room("eval.people.judge", [*option("--port", port), *places.further()])
+    at = places.known(role) if role else places.place("")
+    words = option("--domain" if at.pack else "--role", role)
+    words += ["--results", *map(places.path, results)] if results else []
+    words += [*option("--strong", strong), *option("--port", port), *option("--report", report)]
+    votes = ["--votes", str(at.top / "votes.db")]
+    return room("eval.people.judge", [*words, *votes, *option("--json", json_), *places.further()])

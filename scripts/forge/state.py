@@ -90,8 +90,8 @@ def look(top: Path) -> Status:
     trees = [("", top), *((folder.name, folder) for folder in sorted((top / "packs").glob("*/")))]
     for pack, tree in trees:
         guarded(found, tree / "datasets/manifest.json", partial(add_dataset, found, pack))
-        guarded(found, tree / "checkpoints", partial(add_runs, found, pack))
-        guarded(found, tree / "adapters", partial(add_runs, found, pack))
+        with_runs = next(filter(Path.exists, (tree / "checkpoints", tree / "adapters")), tree / "checkpoints")
+        guarded(found, with_runs, partial(add_runs, found, pack))
         for verdict in sorted(tree.glob("evals/*/verdict.json")):
             guarded(found, verdict, partial(add_score, found))
     guarded(found, top / "registry.db", partial(add_versions, found))
@@ -108,7 +108,11 @@ def guarded(found: Status, file: Path, read: Callable[[Path], object]) -> None:
             read(file)
     except Exception as error:  # whatever a broken file does to whoever reads it: the rest is told
         said = " ".join(str(error).split()) or type(error).__name__
-        words = said if str(file.name) in said else f"{file} cannot be read ({type(error).__name__}: {said[:160]})."
+        words = (
+            said
+            if str(file.name) in said
+            else f"{file} cannot be read ({type(error).__name__}: {said[:160]}). Move it away."
+        )
         found.problems.append(words)
 
 
@@ -129,8 +133,7 @@ def add_runs(found: Status, pack: str, folder: Path) -> None:
     from configs.runs.listing import all_runs
 
     runs = sorted(all_runs(folder.parent), key=lambda run: (run.started, run.name), reverse=True)
-    told = [Trained(run.name, pack, run.state, run.steps, run.loss, run.started) for run in runs]
-    found.runs += [run for run in told if run not in found.runs]
+    found.runs += [Trained(run.name, pack, run.state, run.steps, run.loss, run.started) for run in runs]
 
 
 def add_versions(found: Status, database: Path) -> None:
@@ -187,7 +190,10 @@ def curation(file: Path) -> dict[str, Any]:
 
 
 def votes(file: Path) -> dict[str, Any]:
-    ((count,),) = asked(file, "SELECT count(*) FROM votes")
+    """Those that nobody took back."""
+    taken = "SELECT takes_back FROM vote WHERE takes_back IS NOT NULL"
+    counted = f"SELECT count(*) FROM vote WHERE choice NOT IN ('skip', 'undo') AND number NOT IN ({taken})"
+    ((count,),) = asked(file, counted)
     return {"votes": int(count)}
 
 

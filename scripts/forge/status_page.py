@@ -100,4 +100,6 @@ def told(key: str, value: object) -> str:
         return size(value)
     if isinstance(value, dict):
         return f"{key}: {value['last']} {value['outcome']}"
-    return f"{value:,} {key}" if isinstance(value, int) else f"{key}: {value}"
+    if isinstance(value, int):
+        return f"{value:,} {key.removesuffix('s') if value == 1 else key}"
+    return f"{key}: {value}"
