@@ -117,13 +117,12 @@ def ask(
     # What is on this machine is never asked through a proxy.
     trusted = urlsplit(endpoint.url).hostname not in LOOPBACK
     limits = httpx.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS))
-    pieces, started = Pieces(on_text), time.perf_counter()
+    pieces = Pieces(on_text)
     try:
-        with (
-            httpx.Client(timeout=limits, trust_env=trusted) as client,
-            client.stream("POST", f"{endpoint.url}/chat/completions", json=body, headers=headers) as response,
-        ):
-            return _read(endpoint, response, pieces, started, timeout)
+        with httpx.Client(timeout=limits, trust_env=trusted) as client:
+            started = time.perf_counter()
+            with client.stream("POST", f"{endpoint.url}/chat/completions", json=body, headers=headers) as response:
+                return _read(endpoint, response, pieces, started, timeout)
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL):
         raise Failed(f"Nobody answers as {endpoint.name}; {_start(endpoint)}.", lasting=True) from None
     except (httpx.TimeoutException, _Late):
