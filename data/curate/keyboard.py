@@ -21,14 +21,20 @@ def check_terminal() -> None:
 
 
 @contextmanager
-def single_keys() -> Iterator[None]:
-    """Keys come one at a time and are not shown; afterwards the terminal is as before."""
+def single_keys(on: bool = True) -> Iterator[None]:
+    """Keys come one at a time and are not shown (or, off, by lines again); afterwards the terminal is as before.
+
+    Keys that were pressed before this wait to be read.
+    """
     import termios
-    import tty
 
     before = termios.tcgetattr(sys.stdin)
+    changed = termios.tcgetattr(sys.stdin)
+    flags = termios.ICANON | termios.ECHO
+    changed[3] = changed[3] & ~flags if on else changed[3] | flags
+    changed[6][termios.VMIN], changed[6][termios.VTIME] = 1, 0
     try:
-        tty.setcbreak(sys.stdin)
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, changed)
         yield
     finally:
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)

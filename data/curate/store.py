@@ -50,8 +50,9 @@ class Store:
             query = f"SELECT {ENTRY} FROM examples WHERE id = ? AND NOT stale LIMIT 2"
             found = self.database.execute(query, (name,)).fetchall()
         if len(found) != 1:
-            count = "no example" if not found else "several examples"
-            raise Refused(f"There is {count} {name}. Read the dataset first with --rows, or give the key.")
+            if found:
+                raise Refused(f"Several examples are of row {name}, in several datasets. Give the key of one.")
+            raise Refused(f"There is no example {name}. Read its dataset first, with --rows.")
         entry = entry_of(found[0])
         row = self.database.execute("SELECT turns, about FROM texts WHERE place = ?", (entry.place,)).fetchone()
         return Example(entry, _turns.decode(row["turns"]), _about.decode(row["about"]), self._decision(entry.decision))

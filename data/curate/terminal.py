@@ -54,11 +54,10 @@ class Session:
         self.done: list[str] = []  # the examples decided about here, for undo
 
     def run(self) -> None:
-        with self.console.screen(hide_cursor=True):
+        with self.console.screen(hide_cursor=True), single_keys():
             while True:
                 self._draw()
-                with single_keys():
-                    pressed = read_key()
+                pressed = read_key()
                 if pressed in ("q", ""):
                     return
                 self._press(pressed)
@@ -115,7 +114,8 @@ class Session:
         self.console.print(f"\n{question}", markup=False, end="")
         self.console.show_cursor(True)
         try:
-            return input().strip()
+            with single_keys(False):
+                return input().strip()
         except EOFError:
             return ""
         finally:
@@ -161,7 +161,9 @@ class Session:
         )
         if number is not None:
             before = example.change.texts.get(number, example.turns[number].text)
-            self._decide("edit", Change({number: in_editor(before)}))
+            with single_keys(False):
+                after = in_editor(before)
+            self._decide("edit", Change({number: after}))
 
     def _trim(self) -> None:
         ends = ends_of(self.shown.turns)
