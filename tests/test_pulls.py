@@ -237,7 +237,8 @@ def test_nothing_that_a_repository_names_is_run(tmp_path: Path, monkeypatch: pyt
     assert trap.exists()  # the trap works
     trap.unlink()
     monkeypatch.setenv("GIT_EXTERNAL_DIFF", str(town.folder / ".git" / "trap.sh"))
-    monkeypatch.setenv("GIT_DIR", "/nowhere")
+    for name in ("GIT_DIR", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE"):
+        monkeypatch.setenv(name, "/nowhere")
     after, _ = read_all(town.folder)
     assert after == before and not trap.exists()
 
