@@ -533,6 +533,9 @@ def test_one_good_answer_of_a_window_is_enough_and_what_is_not_trained_does_not_
     config = QualityConfig(min_score=0, min_answer_chars=len(FENCED), code="required")
     window = conversation(human("How?"), says("Well."), human("Yes?"), says(FENCED))
     assert quality.why_drop(window, config) is None
+    window = conversation(says("Well."), says(FENCED[: len(FENCED) - 1]))
+    assert quality.why_drop(window, config) is quality.Reason.SHORT_ANSWER  # none of them is as long
+    window = conversation(human("How?"), says("Well."), human("Yes?"), says(FENCED))
     shown = replace(window, messages=(*window.messages[:3], replace(says(FENCED), train=False)))
     assert quality.why_drop(shown, config) is quality.Reason.SHORT_ANSWER
 

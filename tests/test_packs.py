@@ -147,14 +147,15 @@ def test_axolotl_itself_accepts_the_packs(name: str, monkeypatch: pytest.MonkeyP
 
 # --- built from an invented file of questions and answers -----------------------------------------------------------
 def answers(folder: Path, count: int = 50) -> Path:
-    """Answers about an invented language; three are copies, one is short, one shows no code, one is broken."""
+    """Answers about an invented language; one is short, one shows no code, one is broken, five stand in other files too."""
     folder.mkdir()
     code = "```plum\nlet sum{0} = plus value {0}\nsay sum{0}\n```"
     lines = [
         {"input": f"How does Plum add {n} to a value?", "output": f"With `plus`, so:\n\n{code.format(n)}"}
         for n in range(count)
     ]
-    lines += lines[:3]
+    for copy in range(5):
+        (folder / f"copy-{copy}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines[:5]), "utf-8")
     lines += [{"input": "Is Plum fast?", "output": "Yes, it is quick for its age and size."}]
     lines += [
         {"input": "Who made Plum?", "output": "People in an invented town, who wanted a small language for fruit."}
@@ -193,7 +194,8 @@ def test_a_pack_is_built_80_10_10_and_what_left_has_its_reason(built: Path) -> N
         "answer under the minimum length",
         "answer without a code block",
     ]
-    assert len(drops) == 2 + 3 + 1  # three copies and a line without an answer
+    assert drops.count(("dedup", "exact duplicate")) == 25
+    assert len(drops) == 2 + 25 + 1  # and a line without an answer
 
 
 @pytest.mark.slow

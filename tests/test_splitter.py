@@ -99,6 +99,12 @@ def test_ten_and_a_hundred_rows_come_out_as_80_10_10() -> None:
         assert rows == {"train": count * 0.8, "val": count * 0.1, "test": count * 0.1}
 
 
+def test_a_larger_test_split_takes_rows_from_train_alone() -> None:
+    pairs = {f"pair-{number}": 1 for number in range(100)}
+    small, large = (exact_split(pairs, 42, SplitConfig(val=0.2, test=test, exact=True)) for test in (0.1, 0.3))
+    assert {(small[pair], large[pair]) for pair in pairs if small[pair] != large[pair]} == {("train", "test")}
+
+
 def test_a_conversation_larger_than_a_split_stays_in_train() -> None:
     assert rows_of({"long": 50, **{f"pair-{number}": 1 for number in range(50)}}, 42) == {
         "train": 80,
