@@ -27,6 +27,7 @@ from eval.people.match import CHOICES, Match, make_match
 from eval.people.questions import of_roles, of_tasks
 from eval.people.stored import read_stored
 from eval.people.tally import Tally, Verdict, score, tally
+from eval.people.tasks import tasks_of
 from eval.people.votes import Costs, Task, Vote, Votes
 from eval.rubric_config import RubricConfig
 from tests.conftest import ROOT
@@ -343,7 +344,23 @@ def test_sides_that_were_asked_different_things_are_refused() -> None:
 
 @pytest.fixture
 def tasks() -> list[Any]:
-    return list(of_tasks([load_tasks(domain_file("legal"))], RubricConfig(systems={"legal": "You are a clerk."})))
+    return list(of_tasks([(load_tasks(domain_file("legal")), RubricConfig(systems={"legal": "You are a clerk."}))]))
+
+
+def test_a_pack_brings_its_own_tasks_and_prompt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs/packs").mkdir(parents=True)
+    task = load_tasks(domain_file("legal")).tasks[0]
+    mine = msgspec.structs.replace(task, id="bicycles-brakes", prompt="Why does it squeal?")
+    (tmp_path / "configs/packs/bicycles.jsonl").write_bytes(msgspec.json.encode(mine))
+    pack = "roles: {bicycles: {system: You are a mechanic.}}\neval: {tasks: bicycles.jsonl}\n"
+    (tmp_path / "configs/packs/bicycles.yml").write_text(pack)
+    for found in (tasks_of(["bicycles"], (), None), tasks_of((), (), Path("configs/packs/bicycles.yml"))):
+        (question,) = of_tasks(found)
+        assert question.id == "bicycles/bicycles-brakes"
+        assert question.asked == "You are a mechanic.\nWhy does it squeal?"
+    with pytest.raises(BadInput, match="two files of tasks are for bicycles"):
+        tasks_of(["bicycles"], [Path("configs/packs/bicycles.jsonl")], Path("configs/packs/bicycles.yml"))
 
 
 @pytest.fixture(autouse=True)

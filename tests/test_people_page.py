@@ -235,8 +235,10 @@ def test_a_killed_page_loses_no_vote_and_the_next_goes_on(tmp_path: Path) -> Non
             assert httpx.post(f"{address}vote", data=form, trust_env=False).status_code == 303
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
-    with serving(tmp_path, *texts) as (address, _):
+    with serving(tmp_path, *texts) as (address, child):
         assert "3 of 5" in httpx.get(address, trust_env=False).text
+        child.send_signal(signal.SIGINT)  # Ctrl-C is how the page ends
+        assert child.stdout and "3 votes stand on 5 tasks" in child.stdout.read() and child.wait() == 0
 
 
 @pytest.fixture(scope="module")

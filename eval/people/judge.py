@@ -12,13 +12,13 @@ import json
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from eval.config import DEFAULT, load_config
-from eval.domain_tasks import TaskFile, domain_file, load_tasks
+from eval.config import load_config
 from eval.errors import BadInput, one_sentence
 from eval.options import positive
 from eval.people.answered import read_answers
@@ -27,20 +27,19 @@ from eval.people.live import ask_all
 from eval.people.match import Match, make_match
 from eval.people.options import GATEWAY, STRONG, endpoints_of, seconds
 from eval.people.questions import Question, of_roles, of_tasks
+from eval.people.tasks import Tasks, pack_of, tasks_of
 from eval.people.votes import Votes
 from eval.report import make_console
-from eval.rubric_config import load_rubric_config
 
 PORT = 18795
 VOTES = Path("output/votes.db")
 ANSWERS = Path("output/judged")
-PACKS = Path("configs/packs")
 
 
 def judge(argv: Sequence[str] | None = None) -> int:
     """The command line."""
     args = _arguments(argv)
-    if args.report and not (args.results or args.tasks or args.domain or args.role):
+    if args.report and not args.results:
         return report(args.votes, None, args.json)
     match = make_match_of(args)
     if args.report:
@@ -55,20 +54,16 @@ def judge(argv: Sequence[str] | None = None) -> int:
 
 def make_match_of(args: argparse.Namespace) -> Match:
     """What is put against each other: two stored results, or what both sides answer now. Raises BadInput."""
-    files = load_files(args)
+    tasks = tasks_of(args.domain or (), args.tasks or (), args.config)
     if args.results:
         paths: Sequence[Path] = args.results
     else:
-        questions = list(_questions(args, files))
+        questions = _questions(args, tasks)
         if not questions:
             raise BadInput("give --results LOCAL STRONG, or what is asked: --tasks FILE, --domain NAME or --role NAME.")
-        paths = _asked(args, questions)
-    local, strong = (read_answers(path, files) for path in paths)
+        paths = _asked(args, questions, next(iter(args.role or [file.domain for file, _ in tasks])))
+    local, strong = (read_answers(path, [file for file, _ in tasks]) for path in paths)
     return make_match(local, strong, args.seed)
-
-
-def load_files(args: argparse.Namespace) -> tuple[TaskFile, ...]:
-    return tuple(load_tasks(path) for path in [*map(domain_file, args.domain or ()), *(args.tasks or ())])
 
 
 def report(path: Path, match: str | None, as_json: bool) -> int:
@@ -114,28 +109,21 @@ def serve(match: Match, votes: Votes, author: str, port: int) -> int:
     address = f"http://127.0.0.1:{listening.getsockname()[1]}/"
     print(f"{len(match.open)} tasks to judge at {address} as {author}. Each vote is stored; Ctrl-C ends.", flush=True)
     config = uvicorn.Config(application(match, votes, author), log_level="warning", access_log=False, lifespan="off")
-    uvicorn.Server(config).run(sockets=[listening])
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listening])
+    stand = len(votes.standing(match.id))
+    print(f"{stand} votes stand on {len(match.open)} tasks; see what they say with --report.", flush=True)
     return 0
 
 
-def _questions(args: argparse.Namespace, files: Sequence[TaskFile]) -> Sequence[Question]:
-    tasks = list(of_tasks(files, load_rubric_config(_config(args)))) if files else []
-    roles = list(of_roles(args.role, load_config(_config(args)))) if args.role else []
-    return [*tasks, *roles]
+def _questions(args: argparse.Namespace, tasks: Sequence[Tasks]) -> list[Question]:
+    roles = of_roles(args.role, load_config(args.config or pack_of(args.role))) if args.role else ()
+    return [*of_tasks(tasks), *roles]
 
 
-def _config(args: argparse.Namespace) -> Path:
-    """The config with the system prompts: the one that was named, that of the domain's pack, or the shared one."""
-    if args.config:
-        return Path(args.config)
-    packs = [PACKS / f"{name}.yml" for name in args.domain or ()]
-    return next((pack for pack in packs if pack.exists()), DEFAULT)
-
-
-def _asked(args: argparse.Namespace, questions: Sequence[Question]) -> list[Path]:
+def _asked(args: argparse.Namespace, questions: Sequence[Question], name: str) -> list[Path]:
     """The files with both sides' answers, which are asked now where they are not stored."""
     options = {} if args.max_new_tokens is None else {"max_tokens": args.max_new_tokens}
-    name = next(iter([*(args.role or ()), *(args.domain or ())]), None)
     endpoints = endpoints_of(args.local, args.strong, name)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
@@ -160,11 +148,11 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--results", type=Path, nargs=2, metavar=("LOCAL", "STRONG"), help="stored results of both")
     parser.add_argument("--tasks", type=Path, action="append", metavar="FILE", help="tasks of your own")
-    parser.add_argument("--domain", action="append", metavar="NAME", help="tasks of eval/domains")
+    parser.add_argument("--domain", action="append", metavar="NAME", help="tasks of a pack or a shipped domain")
     parser.add_argument("--role", action="append", metavar="NAME", help="scenarios of eval/prompts, played")
     parser.add_argument("--local", metavar="URL#MODEL", help=f"default {GATEWAY}#NAME of the role or domain")
     parser.add_argument("--strong", metavar="URL#MODEL", help=f"default ${STRONG}")
-    parser.add_argument("--config", type=Path, metavar="FILE", help=f"system prompts; default the pack's, {DEFAULT}")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="prompts and tasks of a pack; default: by the name")
     parser.add_argument("--answers", type=Path, default=ANSWERS, metavar="DIR", help=f"default {ANSWERS}")
     parser.add_argument("--again", action="store_true", help="ask anew what is stored")
     parser.add_argument("--max-new-tokens", type=positive, metavar="N", help="default: what each server does")

@@ -32,9 +32,9 @@ class Question:
     put: Callable[[Ask], Answered]
 
 
-def of_tasks(files: Sequence[TaskFile], config: RubricConfig) -> Iterator[Question]:
+def of_tasks(tasks: Sequence[tuple[TaskFile, RubricConfig]]) -> Iterator[Question]:
     """The tasks of the files, with the system prompts of a pack where it has one for the domain."""
-    for file in files:
+    for file, config in tasks:
         system = config.systems.get(file.domain, "")
         for task in file.tasks:
             key = f"{file.domain}/{task.id}"
