@@ -24,6 +24,8 @@ HEADLINES = {
     "nothing": ("open", "Nothing was trained; {live}"),
     "given up": ("bad", "The round was given up; {live}"),
 }
+# What a round knows only after its first steps.
+UNKNOWN: dict[str, Any] = {"families": [], "weak": [], "kept_by_family": {}, "kept": 0}
 WHO = {"base": "the base", "live": "what was live", "adapter": "the new version"}
 
 
@@ -49,7 +51,7 @@ def build_page(folder: Path, state: Round) -> str:
         kind="bad" if failed else kind,
         headline=f"Step {state.steps[-1].name} failed" if failed else words.format(name=name, live=live),
         why=state.steps[-1].said[-1:] if failed else state.reasons,
-        facts=state.facts,
+        facts=UNKNOWN | state.facts,
         bars=list(_bars(state.facts)),
         examples=list(examples_of(folder)),
         left_out=sorted((state.facts.get("faults") or {}).items()) + sorted((state.facts.get("refused") or {}).items()),

@@ -59,8 +59,8 @@ def close(plan: Plan, state: Round, why: str) -> None:
     folder = Place(plan, state.name).folder
     end_leftover(folder)
     state.outcome, state.reasons, state.finished_at = "given up", (why,), now()
-    save(folder, state)
     write_page(folder, state)
+    save(folder, state)
 
 
 def go(plan: Plan, state: Round, wanted: Callable[[], bool] = lambda: True) -> Code:
@@ -75,8 +75,8 @@ def go(plan: Plan, state: Round, wanted: Callable[[], bool] = lambda: True) -> C
             return Code.STOPPED
         print(f"{state.role} {state.name}: {name}", flush=True)
         code = _step(Work(plan, place, state), name)
+        write_page(place.folder, state)  # first: a round whose state is finished is not looked at again
         save(place.folder, state)
-        write_page(place.folder, state)
         for sentence in state.steps[-1].said:
             print(f"  {sentence}", flush=True)
         if code is not None:
