@@ -37,14 +37,16 @@ class Statement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Requirement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a complete answer does. In prose `says` measures it, in code the hidden tests that show it.
 
-    Without either it is there for a judge or a person.
+    `asks` is met by a question to the reader. Without any of them it is there for a judge or a person.
     """
 
     text: Text
     says: Says = ()
+    asks: Says = ()
 
     def __post_init__(self) -> None:
         _compile(self.says)
+        _compile(self.asks)
 
 
 class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,8 +80,8 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(f"{min(twice)} names two facts or wrong statements; give one another id")
 
     def _check_code(self, code: CodeChecks) -> None:
-        if any(requirement.says for requirement in self.requirements):
-            raise ValueError("a requirement of code has no says; name it in shows of the tests that prove it")
+        if any(requirement.says or requirement.asks for requirement in self.requirements):
+            raise ValueError("a requirement of code has no says or asks; name it in shows of the tests that prove it")
         highest = max((number for test in code.tests for number in test.shows), default=0)
         if highest > len(self.requirements):
             raise ValueError(f"a test shows requirement {highest}, but there are {len(self.requirements)}")

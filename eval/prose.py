@@ -9,12 +9,14 @@ from dataclasses import dataclass
 
 from eval.domain_tasks import Requirement, Statement
 from eval.pairing import most_pairs
-from eval.sentences import Passage
-from eval.statements import denies, reports_a_belief, states
+from eval.sentences import Passage, Sentence
+from eval.statements import denies, mentions, reports_a_belief, states
 
 # Measured on the gold answers: a good answer may have 60 % of a gold's words, and three times as many.
 ENOUGH_OF_GOLD, TOO_MUCH_OF_GOLD = 0.6, 3.0
 REQUIREMENTS_PER_SENTENCE = 2
+# Where the gold answer asks its reader something, up to so many times as many questions are no fragments.
+QUESTIONS_OF_GOLD = 2
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ def structure_of_prose(answer: Passage, gold: Passage) -> Measured:
     length = min(1.0, words / (ENOUGH_OF_GOLD * wanted))
     if words > TOO_MUCH_OF_GOLD * wanted:
         length = TOO_MUCH_OF_GOLD * wanted / words
-    share = len(answer.real) / max(1, answer.fragments)
+    asked = min(len(answer.questions), QUESTIONS_OF_GOLD * len(gold.questions))
+    share = len(answer.real) / max(1, answer.fragments - asked)
     sections = min(1.0, len(answer.sections) / len(gold.sections))
     said = f"{len(answer.real)} real sentences of {answer.fragments}, {words} words, {len(answer.sections)} sections"
     return Measured(length * (share + sections) / 2, said)
@@ -56,15 +59,22 @@ def coverage_of(answer: Passage, facts: Sequence[Statement], wrong: Sequence[Sta
 
 
 def completeness_of(answer: Passage, requirements: Sequence[Requirement]) -> Measured:
-    """Share of the measurable requirements that are met, two of them at most in one sentence."""
-    measured = [requirement for requirement in requirements if requirement.says]
+    """Share of the measurable requirements that are met, two of them at most in one sentence or question."""
+    measured = [requirement for requirement in requirements if requirement.says or requirement.asks]
     if not measured:
         return Measured(None, "no requirement can be measured")
-    places = [sentence for sentence in answer.real for _ in range(REQUIREMENTS_PER_SENTENCE)]
-    met = _served([[i for i, s in enumerate(places) if states(s.text, requirement.says)] for requirement in measured])
+    sentences = (*answer.real, *answer.questions)
+    places = [sentence for sentence in sentences for _ in range(REQUIREMENTS_PER_SENTENCE)]
+    met = _served([[i for i, s in enumerate(places) if _meets(s, requirement)] for requirement in measured])
     missing = [f'"{item.text}"' for index, item in enumerate(measured) if index not in met]
     said = f"{len(met)} of {len(measured)} requirements" + (f", missing {', '.join(missing)}" if missing else "")
     return Measured(len(met) / len(measured), said)
+
+
+def _meets(sentence: Sentence, requirement: Requirement) -> bool:
+    if sentence.asks:
+        return bool(requirement.asks) and mentions(sentence.text, requirement.asks)
+    return states(sentence.text, requirement.says)
 
 
 def _counted(noun: str, items: Sequence[Statement], found: set[int]) -> str:

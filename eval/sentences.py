@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from eval.statements import BREAKS, normalise
 
-MIN_WORDS = 7
+MIN_WORDS, MIN_WORDS_OF_QUESTION = 7, 4
 # Two of five words in the gold answers are small ones, one of six in the barest sentence; keyword lists have none.
 MIN_SMALL_SHARE, MIN_SMALL_WORDS = 0.15, 2
 MAX_BREAK_SHARE = 0.6
@@ -44,11 +44,15 @@ END = re.compile(r"""(?<=[.!?])["')\]*_]*\s+(?=["'(\[*_]*[A-Z0-9$€£])""")
 
 @dataclass(frozen=True)
 class Sentence:
-    """One sentence of an answer, normalised (see eval.statements); `section` counts from 0."""
+    """One sentence of an answer, normalised (see eval.statements); `section` counts from 0.
+
+    `asks`: it would be real if it were no question.
+    """
 
     text: str
     section: int
     real: bool
+    asks: bool = False
 
     @property
     def words(self) -> int:
@@ -65,6 +69,11 @@ class Passage:
     @property
     def real(self) -> tuple[Sentence, ...]:
         return tuple(sentence for sentence in self.said if sentence.real)
+
+    @property
+    def questions(self) -> tuple[Sentence, ...]:
+        """What the reader is asked, in questions that have the form of an English sentence, and are new."""
+        return tuple(sentence for sentence in self.said if sentence.asks)
 
     @property
     def words(self) -> int:
@@ -99,18 +108,20 @@ def read_prose(answer: str, known: tuple[str, ...] = ()) -> Passage:
             continue
         for original in END.split(ABBREVIATION.sub(_without_dots, line)):
             if text := normalise(original).strip(" ,;"):
-                real = not original.rstrip(" \"')*_").endswith("?") and is_real(text, sources, said)
-                said.append(Sentence(text, section, real))
+                is_question = original.rstrip(" \"')*_").endswith("?")
+                formed = is_real(text, sources, said, MIN_WORDS_OF_QUESTION if is_question else MIN_WORDS)
+                real = formed and not is_question
+                said.append(Sentence(text, section, real, formed and is_question))
                 under_heading = under_heading and not real
     return Passage(tuple(said), empty + under_heading)
 
 
-def is_real(text: str, sources: Sequence[str], earlier: Sequence[Sentence]) -> bool:
-    """Whether a normalised text has the form of an English sentence, and is new."""
+def is_real(text: str, sources: Sequence[str], earlier: Sequence[Sentence], least: int = MIN_WORDS) -> bool:
+    """Whether a normalised text has the form of an English sentence of so many words, and is new."""
     words = [token for token in text.split() if token not in BREAKS]
     small = _small(text)
     return (
-        len(words) >= MIN_WORDS
+        len(words) >= least
         and len(small) >= MIN_SMALL_SHARE * len(words)
         and len(set(small)) >= MIN_SMALL_WORDS
         and len(text.split()) - len(words) <= MAX_BREAK_SHARE * len(words)
