@@ -147,7 +147,7 @@ def test_axolotl_itself_accepts_the_packs(name: str, monkeypatch: pytest.MonkeyP
 
 # --- built from an invented file of questions and answers -----------------------------------------------------------
 def answers(folder: Path, count: int = 50) -> Path:
-    """Answers about an invented language; one is short, one shows no code, one is broken, five stand in other files too."""
+    """Answers about an invented language: one short, one without code, one broken, and five in other files too."""
     folder.mkdir()
     code = "```plum\nlet sum{0} = plus value {0}\nsay sum{0}\n```"
     lines = [
