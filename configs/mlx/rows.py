@@ -30,7 +30,7 @@ class Examples:
     @property
     def words(self) -> str:
         left = f", {self.untrained} of them without a trained reply" if self.untrained else ""
-        return f"{self.rows:,} rows{left}, as {len(self.lines):,} examples: one for each trained reply"
+        return f"{self.rows:,} rows{left}; examples, one for each trained reply: {len(self.lines):,}"
 
 
 def read_examples(file: Path) -> Examples:
