@@ -241,7 +241,7 @@ def test_the_repository_holds_no_recipe_that_nobody_executes() -> None:
     names = {file.as_posix() for file in files if file.parts[0] not in ("packs", "plan")}
     # configs.validate executes each role alone and under each override.
     executed = {f"roles/{role}.yml" for role in role_names()} | {f"{name}.yml" for name in override_names()}
-    assert names == {"base.yml", "data.yml", "serve.yml"} | executed
+    assert names == {"base.yml", "data.yml", "loop.yml", "serve.yml"} | executed
 
 
 def test_a_long_value_is_shown_in_brief() -> None:

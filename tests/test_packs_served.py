@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from configs.strict_yaml import ConfigError
 from deploy.ollama import main
 from deploy.pack import Serving, read_pack, read_packs
+from deploy.serve.__main__ import serve
 from deploy.serve.config import ServeConfig, load_config
 from deploy.serve.fleet import EngineFleet
 from deploy.serve.names import names
@@ -100,6 +101,20 @@ def test_the_gateways_configuration_names_what_is_wrong_with_a_pack(tmp_path: Pa
     file.write_text(f"packs: [{tmp_path}]\n")
     with pytest.raises(ConfigError, match=r"packs: .*mayor\.yml: serving\.top_p"):
         load_config(file)
+
+
+def test_a_pack_that_wants_longer_chats_than_the_engine_takes_is_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened: list[tuple[Any, ...]] = []
+    monkeypatch.setattr("deploy.serve.fleet.open_fleet", lambda *words: opened.append(words))
+    monkeypatch.setattr("deploy.serve.__main__.run", lambda *_: 0)
+    write(tmp_path, serving={"num_ctx": 8192})
+    write(tmp_path, "crew", serving={"num_ctx": 4096})
+    (tmp_path / "serve.yaml").write_text(f"packs: [{tmp_path}]\n")
+    assert serve(tmp_path / "serve.yaml") == 0
+    assert capsys.readouterr().err == ("note: the pack mayor wants chats of 8192 tokens; engine.context allows 4096.\n")
+    assert opened[0][-1] == {"crew": "forge-crew", "mayor": "forge-mayor"}
 
 
 @pytest.fixture(scope="module")
