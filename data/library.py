@@ -55,8 +55,8 @@ def extract(config: str | Path | DataConfig, sessions: str | Path | None = None)
     with their roles, without boilerplate, not yet cut into windows.
 
     `sessions` is the folder or file that sources read as {sessions}; without it that is ~/.claude/projects. Paths in
-    the configuration are relative to the working folder. Raises ConfigError, and SourceError with every source that
-    cannot be read, before the first conversation.
+    the configuration are relative to the working folder. When the first conversation is asked for, ConfigError is
+    raised for a wrong configuration, and SourceError with every source that cannot be read.
     """
     for items, _ in _extracted(config, sessions):
         yield from (item for item in items if isinstance(item, Conversation))

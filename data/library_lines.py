@@ -17,8 +17,9 @@ from data.extract.jsonl import Line, read_objects, set_aside
 from data.extract.qna_csv import read_table
 from data.extract.qna_lines import STAGE, SUFFIXES, Pair, explained, read_pair
 from data.lines import replacing
-from data.record import Conversation, Drop
+from data.record import SPLITS, Conversation, Drop
 from data.transform.chat_formatter import NativeRow, Row
+from data.validate.rows import COMBINED, file_name
 
 Record: TypeAlias = Pair | Conversation | Row | NativeRow
 Aside: TypeAlias = Callable[[Drop], object]
@@ -38,9 +39,10 @@ class Reason(StrEnum):
 def stream_jsonl(path: str | Path, aside: Aside | None = None) -> Iterator[Record]:
     """The records of a file, or of all `*.jsonl` and `*.csv` of a folder, in order; memory does not grow with them.
 
-    Lines of `pipeline extract` that tell what left are passed over. A line that is no record raises RecordError, or is
-    handed to `aside` as a Drop (file, line, reason, and in `detail` the sentence) and the reading goes on. Raises
-    RecordError where there is nothing to read.
+    Of the folder of a finished build they are its rows, each once, split by split. Lines of `pipeline extract` that
+    tell what left are passed over. A line that is no record raises RecordError, or is handed to `aside` as a Drop
+    (file, line, reason, and in `detail` the sentence) and the reading goes on. Raises RecordError where there is
+    nothing to read.
     """
     for file in _files(Path(path).expanduser()):
         for item in read_records(file):
@@ -106,6 +108,8 @@ def _files(path: Path) -> list[Path]:
         if not path.is_file():
             raise RecordError(f"{path}: is no file and no folder. Give a .jsonl or .csv file, or a folder of them.")
         return [path]
+    if (path / "manifest.json").is_file():  # the rows of a role stand in a file of their own as well
+        return [file for split in SPLITS if (file := path / file_name(COMBINED, split)).is_file()]
     found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.name[0] != ".")
     if not found:
         raise RecordError(f"{path}: holds no .jsonl or .csv file. Give another folder, or a file.")

@@ -23,7 +23,7 @@ from data.record import Assistant, Conversation, Drop, Origin, System, Tool, Too
 from data.sample.qna import invent
 from data.tokens import load_counter
 from data.transform.chat_formatter import NativeRow, Row
-from data.validate.rows import read_rows
+from data.validate.rows import read_build, read_rows
 from tests.conftest import ROOT
 from tests.dataset_rows import make_row
 from tests.small_build import build
@@ -66,6 +66,8 @@ def test_rows_of_both_forms_are_read(tmp_path: Path, sample_town: Path) -> None:
         path = folder / "out" / "mayor_train.jsonl"
         records = load_jsonl(path)
         assert records == list(read_rows(path)) and {type(one) for one in records} == {kind}
+        every = [row for _, row in read_build(folder / "out")]
+        assert load_jsonl(folder / "out") == every and len(every) > len(records)
 
 
 @pytest.mark.slow
