@@ -28,7 +28,8 @@ from eval.people.questions import of_roles, of_tasks
 from eval.people.stored import read_stored
 from eval.people.tally import Tally, Verdict, score, tally
 from eval.people.tasks import tasks_of
-from eval.people.votes import Costs, Task, Vote, Votes
+from eval.people.vote_records import Costs, StoredMatch, Task, Vote
+from eval.people.votes import Votes
 from eval.rubric_config import RubricConfig
 from tests.conftest import ROOT
 from tests.eval_results import make_episode, make_run, save
@@ -121,8 +122,6 @@ def made(won: int, lost: int, tied: int = 0, clusters: int = 10) -> Tally:
     match = a_match(1)
     tasks = [Task(f"t{n}", "k", f"c{n % clusters}", False, Costs(1, 1, 1), Costs(2, 2, 2)) for n in range(200)]
     said = ["first"] * won + ["second"] * lost + ["tie"] * tied
-    from eval.people.votes import StoredMatch
-
     stored_match = StoredMatch(match.id, "2026-11-29", "ours", "theirs", tuple(tasks))
     return tally(stored_match, [vote(n, "kim", n, Side.LOCAL, choice) for n, choice in enumerate(said)])
 
@@ -372,7 +371,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def asked(folder: Path, tasks: list[Any], local: str, strong: str, **options: Any) -> list[Path]:
     sides = [endpoint_of(Side.LOCAL, local), endpoint_of(Side.STRONG, strong)]
-    return ask_all(tasks, sides, folder, {}, 5.0, **options)
+    return ask_all(tasks, sides, folder, {}, 60.0, **options)
 
 
 def test_both_are_asked_everything_and_what_is_stored_is_not_asked_again(tmp_path: Path, tasks: list[Any]) -> None:
@@ -380,8 +379,11 @@ def test_both_are_asked_everything_and_what_is_stored_is_not_asked_again(tmp_pat
         endpoint(says("Ours.", x_forge_model="legal@v2")) as (local, mine),
         endpoint(says("<think>hm</think>Theirs.")) as (strong, theirs),
     ):
-        first = asked(tmp_path, tasks, local, strong)
-        assert asked(tmp_path, tasks, local, strong) == first
+        told: list[str] = []
+        first = asked(tmp_path, tasks, local, strong, note=told.append)
+        assert told == []
+        assert asked(tmp_path, tasks, local, strong, note=told.append) == first
+        assert len(told) == 2 and told[0].startswith("The local model (m at") and "--again asks anew." in told[0]
         assert len(mine) == len(theirs) == len(tasks)
         asked(tmp_path, tasks, local, strong, again=True)
         assert len(mine) == 2 * len(tasks)
@@ -465,6 +467,25 @@ def test_the_report_tells_every_match_or_one(tmp_path: Path, capsys: pytest.Capt
     said = " ".join(capsys.readouterr().out.split())
     assert "companion@v2 (local) against big" in said and "The local model is preferred: it wins 100 % [" in said
     assert "response time, median" in said and "decisions" in said
+
+
+def test_the_command_asks_both_and_opens_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    served: list[Any] = []
+    monkeypatch.setattr("eval.people.judge.serve", lambda *given: served.append(given) or 0)
+    places = ["--votes", str(tmp_path / "votes.db"), "--answers", str(tmp_path / "answers"), "--author", "kim"]
+    with endpoint(says("Ours.", x_forge_model="legal@v2")) as (local, mine), endpoint(says("Theirs.")) as (strong, _):
+        monkeypatch.setenv("FORGE_STRONG", strong)
+        options = ["--domain", "legal", "--local", local, "--max-new-tokens", "50", *places]
+        assert one_sentence(judge, options) == one_sentence(judge, options) == 0
+    assert "has answered all of it before, which is used; --again asks anew." in capsys.readouterr().err
+    match, _, author, port = served[0]
+    assert (match, author, port) == (served[1][0], "kim", 18795) and match.local == "legal@v2"
+    assert len(match.open) == len(mine) and mine[0].body["max_tokens"] == 50
+    with closing(Votes(tmp_path / "votes.db")) as votes:
+        assert [one.id for one in votes.matches()] == [match.id]
 
 
 @pytest.mark.parametrize(

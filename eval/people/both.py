@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from eval.people.endpoint import TIMEOUT_SECONDS, Answer, Endpoint, Failed, Messages, Side, ask
+from eval.people.ask import ask
+from eval.people.endpoint import TIMEOUT_SECONDS, Answer, Endpoint, Failed, Messages, Side
 
 Outcome = Answer | Failed
 

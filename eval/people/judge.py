@@ -132,7 +132,10 @@ def _asked(args: argparse.Namespace, questions: Sequence[Question], name: str) -
         def tell(side: Side, done: int) -> None:
             progress.update(bars[side], completed=done)
 
-        return ask_all(questions, endpoints, args.answers, options, args.timeout, args.again, tell)
+        def note(sentence: str) -> None:
+            progress.console.print(sentence, markup=False, soft_wrap=True)
+
+        return ask_all(questions, endpoints, args.answers, options, args.timeout, args.again, tell, note)
 
 
 def _user() -> str:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from eval.errors import BadInput, sha256
-from eval.people.endpoint import Answer, Endpoint, Failed, Messages, Side, ask
+from eval.people.ask import ask
+from eval.people.endpoint import Answer, Endpoint, Failed, Messages, Side, upper
 from eval.people.questions import Question
 from eval.people.stored import Head, Stored
 
@@ -29,9 +30,13 @@ def ask_all(
     timeout: float,
     again: bool = False,
     tell: Tell = lambda side, done: None,
+    note: Callable[[str], None] = lambda sentence: None,
 ) -> list[Path]:
-    """The files with the answers of the endpoints, in their order. `tell` hears how many a side has."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """The files with the answers of the endpoints, in their order.
+
+    `tell` hears how many a side has, `note` that a side is not asked, since all its answers are stored.
+    """
+    _make(folder)
     asked = sha256(*(f"{one.id}\n{one.asked}".encode() for one in questions), repr(sorted(options.items())).encode())
     problems: list[str] = []
     stop = threading.Event()
@@ -42,6 +47,8 @@ def ask_all(
         if again:
             path.unlink(missing_ok=True)
         stored = Stored(path, Head(name, asked))
+        if len(stored.found) >= len(questions):
+            note(f"{upper(endpoint.name)} has answered all of it before, which is used; --again asks anew.")
         one = _Asking(endpoint, questions, stored, options, timeout, stop, problems, tell)
         threads.append(threading.Thread(target=one.run, daemon=True))
         paths.append(path)
@@ -52,6 +59,13 @@ def ask_all(
     if problems:
         raise BadInput(" ".join(problems) + " What was answered is kept; run the same command again.")
     return paths
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as problem:
+        raise BadInput(f"{folder} cannot be made ({problem.strerror}); give another --answers.") from None
 
 
 class _Asking:

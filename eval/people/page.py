@@ -15,7 +15,8 @@ from eval.people.guard import Guard
 from eval.people.judge_words import SCORE_COLUMNS, cost_rows, headline, notes, score_rows
 from eval.people.match import CHOICES, Match, Pairing
 from eval.people.tally import tally
-from eval.people.votes import StoredMatch, Vote, Votes
+from eval.people.vote_records import StoredMatch, Vote
+from eval.people.votes import Votes
 from eval.printable import printable
 
 if TYPE_CHECKING:

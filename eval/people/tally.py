@@ -11,7 +11,7 @@ from enum import StrEnum
 from itertools import combinations
 from statistics import median
 
-from eval.people.votes import Costs, StoredMatch, Task, Vote
+from eval.people.vote_records import Costs, StoredMatch, Task, Vote
 from eval.power import known_error, scenarios_needed
 from eval.statistics import MIN_CLUSTERS, Rate, rate_interval
 

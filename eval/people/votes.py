@@ -9,96 +9,21 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
 from eval.errors import BadInput
 from eval.people.endpoint import Side
 from eval.people.match import Choice, Match, Pairing
+from eval.people.vote_records import Costs, StoredMatch, Task, Vote
 
 WAIT_SECONDS = 10.0  # for another process that is writing
 APPLICATION = 0x666F7267  # "forg": whose file it is
-TABLES = """
-CREATE TABLE match (id TEXT PRIMARY KEY, at TEXT NOT NULL, local TEXT NOT NULL, strong TEXT NOT NULL, seed INTEGER);
-CREATE TABLE task (
-  match TEXT NOT NULL REFERENCES match, id TEXT NOT NULL, kind TEXT NOT NULL, cluster TEXT NOT NULL,
-  first TEXT NOT NULL CHECK (first IN ('local', 'strong')), same INTEGER NOT NULL,
-  local_seconds REAL, local_prompt_tokens INTEGER, local_new_tokens INTEGER,
-  strong_seconds REAL, strong_prompt_tokens INTEGER, strong_new_tokens INTEGER,
-  PRIMARY KEY (match, id)
-);
-CREATE TABLE vote (
-  number INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, author TEXT NOT NULL,
-  match TEXT NOT NULL, task TEXT NOT NULL, first TEXT NOT NULL CHECK (first IN ('local', 'strong')),
-  choice TEXT NOT NULL CHECK (choice IN ('first', 'second', 'tie', 'skip', 'undo')),
-  takes_back INTEGER UNIQUE REFERENCES vote,
-  CHECK ((choice = 'undo') = (takes_back IS NOT NULL)),
-  FOREIGN KEY (match, task) REFERENCES task (match, id)
-);
-CREATE INDEX vote_of ON vote (match, author);
-"""
-APPEND_ONLY = "".join(
-    f"CREATE TRIGGER {table}_{what.lower()} BEFORE {what} ON {table} "
-    f"BEGIN SELECT RAISE(ABORT, 'votes are only ever added'); END;\n"
-    for table in ("match", "task", "vote")
-    for what in ("UPDATE", "DELETE")
-)
+TABLES = Path(__file__).with_suffix(".sql")
 STANDING = """
 SELECT number, at, author, task, first, choice FROM vote WHERE match = ? AND choice <> 'undo'
 AND number NOT IN (SELECT takes_back FROM vote WHERE match = ? AND takes_back IS NOT NULL)
 """
-
-
-@dataclass(frozen=True)
-class Vote:
-    """One vote that stands; `first` is the side that was shown first."""
-
-    number: int
-    at: str
-    author: str
-    task: str
-    first: Side
-    choice: Choice
-
-    @property
-    def points(self) -> float | None:
-        """What it gives the local model: 1 won, 0.5 tie, 0 lost; None for a skipped task."""
-        if self.choice in ("tie", "skip"):
-            return 0.5 if self.choice == "tie" else None
-        return float((self.choice == "first") == (self.first is Side.LOCAL))
-
-
-@dataclass(frozen=True)
-class Costs:
-    """What one side's answer cost; None where nobody counted."""
-
-    seconds: float | None
-    prompt_tokens: int | None
-    new_tokens: int | None
-
-
-@dataclass(frozen=True)
-class Task:
-    """A task of a stored match."""
-
-    id: str
-    kind: str
-    cluster: str
-    same: bool
-    local: Costs
-    strong: Costs
-
-
-@dataclass(frozen=True)
-class StoredMatch:
-    """A match as the votes know it: without the answers, which stay in the results files."""
-
-    id: str
-    at: str
-    local: str
-    strong: str
-    tasks: tuple[Task, ...]
 
 
 class Votes:
@@ -126,7 +51,7 @@ class Votes:
         with self._writing():
             if self._base.execute("PRAGMA application_id").fetchone()[0] == APPLICATION:
                 return
-            for statement in _statements(TABLES + APPEND_ONLY):
+            for statement in _statements(TABLES.read_text("utf-8")):
                 self._base.execute(statement)
             self._base.execute(f"PRAGMA application_id = {APPLICATION}")
 
