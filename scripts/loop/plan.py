@@ -85,7 +85,7 @@ def make_plan(asked: Asked, settings: Settings) -> Plan:
     data = _mapping(config)
     kind: Kind = "pack" if _is_pack(data, asked.role) else "town"
     files = asked.files or (asked.root / "packs" / asked.role if kind == "pack" else asked.root)
-    questions = asked.tasks or _tasks(data, asked.role) if kind == "pack" else asked.scenarios or SCENARIOS
+    questions = asked.tasks or _tasks(config, data, asked.role) if kind == "pack" else asked.scenarios or SCENARIOS
     plan = Plan(
         asked, kind, config, files, questions, _system(data, asked.role),
         asked.base_model, frozenset(_held_out(data)), settings,
@@ -130,10 +130,14 @@ def _mapping(config: Path) -> dict[str, Any]:
         raise BadInput(str(error)) from None
 
 
-def _tasks(data: dict[str, Any], role: str) -> Path:
+def _tasks(config: Path, data: dict[str, Any], role: str) -> Path:
+    """The pack's file of tasks: beside the pack, or below the repository."""
     evaluation = data.get("eval")
     named = evaluation.get("tasks") if isinstance(evaluation, dict) else None
-    return Path(str(named)) if named else Path("eval", "domains", f"{role}.jsonl")
+    if not named:
+        return Path("eval", "domains", f"{role}.jsonl")
+    beside = config.parent / str(named)
+    return beside if beside.is_file() else Path(str(named))
 
 
 def _held_out(data: dict[str, Any]) -> Sequence[str]:
@@ -156,7 +160,7 @@ def _problems(plan: Plan, data: dict[str, Any]) -> Iterator[str]:
     if not plan.system:
         names = ", ".join(data["roles"]) if isinstance(data.get("roles"), dict) else "none"
         yield f"{plan.config} has no role {role} (there: {names}). Choose one, or give its pack with --config."
-    if plan.kind == "pack" and plan.config.stem != role:
+    if plan.kind == "pack" and plan.system and plan.config.stem != role:
         yield f"{plan.config} is the pack {plan.config.stem}, not {role}. Name the file {role}.yml."
     asked = plan.questions if plan.kind == "pack" else plan.questions / f"{role}.jsonl"
     if not asked.is_file():
