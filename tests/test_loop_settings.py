@@ -104,8 +104,8 @@ def test_a_pack_of_ones_own_is_trained_by_its_path_and_keeps_its_tasks_beside_it
     words = train(plan, Place(plan, "r1"))
     place = tmp_path / "loop" / "legal" / "r1"
     assert words == ("scripts/train.sh", str(pack), "--root", str(place), "--run", "legal-r1", "--with", "smoke")
-    with pytest.raises(BadInput, match=r"is the pack legal, not law\. Name the file law\.yml"):
-        make_plan(Asked("law", tmp_path, pack), Settings())
+    with pytest.raises(BadInput, match=r"is the pack legal, not unknown\. Name the file unknown\.yml"):
+        make_plan(Asked("unknown", tmp_path, pack), Settings())
 
 
 def test_everything_that_is_missing_is_told_at_once(tmp_path: Path) -> None:
