@@ -34,7 +34,7 @@ FLAGS = (
     "--remote-debugging-pipe",
 )
 
-KEY_CODES = {"ArrowRight": 39, "ArrowDown": 40}
+KEY_CODES = {"Escape": 27, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
 
 
 def needed_chromium() -> str:

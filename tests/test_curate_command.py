@@ -10,6 +10,7 @@ import yaml
 
 from data import forget
 from data.config import load_config
+from data.curate import bench
 from data.curate.__main__ import main
 from data.curate.store import Store
 from tests.curated import dataset, many, window
@@ -89,6 +90,7 @@ def test_without_a_dataset_and_without_examples_there_is_nothing_to_do(
     assert "There is nothing to curate" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_forgotten_session_leaves_the_store_and_does_not_come_back(
     town: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -112,3 +114,9 @@ def test_what_the_list_names_is_forgotten_at_the_next_start(town: Path, capsys: 
     assert run(town, "--status", "--json") == 0
     said = capsys.readouterr()
     assert "Forgot 4 examples and 0 decisions" in said.err and json.loads(said.out.splitlines()[-1])["examples"] == 5
+
+
+def test_the_benchmark_asks_for_every_page(capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench.main(["--examples", "60", "--rounds", "2"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("60 examples read in") and said.count("x an empty page") == 8

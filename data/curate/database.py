@@ -66,7 +66,7 @@ def _make_index(database: sqlite3.Connection) -> None:
     if has_index(database) or database.execute("SELECT 1 FROM examples LIMIT 1").fetchone():
         return
     with suppress(sqlite3.OperationalError):
-        database.execute("CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5 (text, content = '')")
+        database.execute("CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5 (text, content = '', detail = none)")
 
 
 def has_index(database: sqlite3.Connection) -> bool:

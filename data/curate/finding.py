@@ -100,15 +100,30 @@ def _where(database: sqlite3.Connection, filters: Filters) -> tuple[str, Sequenc
     if filters.length in LENGTHS:
         parts.append("tokens >= ? AND tokens < ?")
         values += LENGTHS[filters.length]
-    if asked := re.findall(r"\w+", filters.search):
-        parts.append(_search(database, asked, values))
+    if asked := re.findall(r"[^\W_]+", filters.search):
+        _search(database, asked)
+        parts.append("place IN (SELECT place FROM temp.found)")
     return " AND ".join(parts), values
 
 
-def _search(database: sqlite3.Connection, words: Sequence[str], values: list[str | int]) -> str:
-    """All the words, each as the beginning of one."""
+def _search(database: sqlite3.Connection, words: Sequence[str]) -> None:
+    """Put the examples with all the words, each as the beginning of one, into a table of this connection.
+
+    A page asks several times about the same search, which is made once, until examples come or go.
+    """
+    stamp = database.execute("SELECT count(*), max(place) FROM examples").fetchone()
+    made = " ".join((*words, *map(str, stamp)))
+    database.execute("CREATE TEMP TABLE IF NOT EXISTS found (place INTEGER PRIMARY KEY)")
+    database.execute("CREATE TEMP TABLE IF NOT EXISTS searched (made TEXT)")
+    if database.execute("SELECT 1 FROM temp.searched WHERE made = ?", (made,)).fetchone():
+        return
+    database.execute("DELETE FROM temp.searched")
+    database.execute("DELETE FROM temp.found")
     if has_index(database):
-        values.append(" ".join(f'"{word}"*' for word in words))
-        return "place IN (SELECT rowid FROM words WHERE words MATCH ?)"
-    values += [f"%{word}%" for word in words]
-    return f"place IN (SELECT place FROM texts WHERE {' AND '.join('turns LIKE ?' for _ in words)})"
+        query = "SELECT rowid FROM words WHERE words MATCH ?"
+        values = [" ".join(f'"{word}"*' for word in words)]
+    else:
+        query = f"SELECT place FROM texts WHERE {' AND '.join('turns LIKE ?' for _ in words)}"
+        values = [f"%{word}%" for word in words]
+    database.execute(f"INSERT INTO temp.found {query}", values)
+    database.execute("INSERT INTO temp.searched VALUES (?)", (made,))

@@ -24,25 +24,49 @@ const foldAll = () => {
   folds.forEach((fold) => { fold.open = open; });
 };
 
+const act = (key) => {
+  if (key === "o") {
+    foldAll();
+    return true;
+  }
+  const element = document.querySelector(`[data-key="${CSS.escape(key)}"]`);
+  if (element) reach(element);
+  return Boolean(element);
+};
+
+// A key pressed while the next page is on its way is meant for that page.
+let underWay = false;
+let waiting = [];
+
+const arrived = () => {
+  underWay = false;
+  if (writing(document.activeElement)) waiting = [];  // those were letters, and must decide nothing
+  while (waiting.length && !underWay) act(waiting.shift());
+};
+
+document.addEventListener("htmx:beforeRequest", () => { underWay = true; });
+document.addEventListener("htmx:afterSettle", arrived);
+document.addEventListener("htmx:sendError", () => {
+  underWay = false;
+  waiting = [];
+  const said = document.createElement("p");
+  said.className = "problem";
+  said.textContent = "The page's process does not answer, and the last key was not stored. Start python -m data.curate again.";
+  (document.querySelector(".said") ?? document.querySelector("main")).prepend(said);
+});
+
 document.addEventListener("keydown", (event) => {
-  if (event.altKey || event.metaKey || document.querySelector("dialog[open]")) return;
+  if (event.altKey || event.metaKey || event.repeat || document.querySelector("dialog[open]")) return;
   const inside = writing(event.target);
   if (event.ctrlKey) {
     const save = event.key === "Enter" && document.querySelector("[data-save]");
     if (save) save.click();
-    return;
+  } else if (inside) {
+    if (event.key === "Escape") event.target.blur();  // what was written is not lost by one key
+  } else if (underWay) {
+    waiting.push(event.key);
+    event.preventDefault();
+  } else if (act(event.key)) {
+    event.preventDefault();
   }
-  if (event.key === "Escape" && inside) {  // what was written is not lost by one key
-    event.target.blur();
-    return;
-  }
-  if (inside && event.key !== "Escape") return;
-  if (event.key === "o") {
-    foldAll();
-    return;
-  }
-  const element = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
-  if (!element) return;
-  event.preventDefault();
-  reach(element);
 });
