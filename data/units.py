@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -99,7 +100,16 @@ def find_units(
             problems.append(str(error))
     if problems:
         raise SourceError("\n".join(dict.fromkeys(problems)))
-    return units
+    return list(_told_apart(units))
+
+
+def _told_apart(units: Sequence[Unit]) -> Iterator[Unit]:
+    """Two sources may hold the same pairs or commits in files of the same name; their rows need names of their own."""
+    before: Counter[tuple[str, str, str, int]] = Counter()
+    for unit in units:
+        name = (unit.kind, unit.name, unit.role, unit.part[0])
+        yield replace(unit, copy=before[name]) if unit.kind in ("qna", "pulls") else unit
+        before[name] += 1
 
 
 def bead_files(config: DataConfig, folder: Path) -> list[Path]:

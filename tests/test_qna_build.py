@@ -60,3 +60,23 @@ def test_another_commit_makes_other_rows_and_the_same_ones_stay(tmp_path: Path) 
     town.commit("Count the columns as well", {"columns.py": "columns = 1\n"})
     assert made(tmp_path, source)["pulls"] == {"used": 2, "first commit": 1}
     assert [row for row in rows(tmp_path) if row in before] == before and len(rows(tmp_path)) == 2
+
+
+def test_sources_that_hold_the_same_are_no_reason_to_fail(tmp_path: Path) -> None:
+    """Also under the same names, as when what was mined is copied to the other answers."""
+    for folder in ("answers", "mined"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.jsonl").write_text(json.dumps(PAIRS[0]) + "\n")
+        town = Town(tmp_path / folder / "town")
+        town.commit("Count the rows only once", {"rows.py": "rows = 1\n"})
+    sources = [
+        {"kind": kind, "path": str(tmp_path / folder / name), "role": "crew"}
+        for folder in ("answers", "mined")
+        for kind, name in (("qna", "a.jsonl"), ("pulls", "town"))
+    ]
+    records = made(tmp_path, *sources)
+    assert (records["qna"]["used"], records["pulls"]["used"]) == (2, 2)
+    assert len(rows(tmp_path)) == 2
+    assert [drop["reason"] for drop in lines(tmp_path, "drops.jsonl") if drop["stage"] == "dedup"] == [
+        "exact duplicate"
+    ] * 2

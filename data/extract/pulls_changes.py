@@ -198,7 +198,7 @@ class Miner:
 
     def _key(self) -> str:
         """Tells the copies of a commit in several clones apart."""
-        return f"{self._name}:{self._unit.role}"
+        return ":".join(filter(None, (self._name, self._unit.role, str(self._unit.copy or ""))))
 
     def _about(self, commit: Commit, files: Sequence[File]) -> dict[str, str]:
         written = [file.path for file in files if file.left is None]

@@ -66,7 +66,7 @@ def _told(found: Found, path: Path, unit: Unit) -> Conversation:
     asked = found.pair
     session = text_of(asked.metadata.get("session_id")) or _digest(asked.input)
     origin = located(STAGE, session, path, found.number)
-    key = _digest(unit.role, asked.input, asked.output, unit.name, str(unit.part[0] or ""))
+    key = _digest(unit.role, asked.input, asked.output, unit.name, str(unit.part[0] or ""), str(unit.copy or ""))
     return replace(pair(asked.input, asked.output, origin=origin, key=key, role=unit.role), about=about_of(asked))
 
 

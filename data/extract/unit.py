@@ -25,7 +25,8 @@ class Unit(msgspec.Struct, frozen=True):
     `beside` are files that reading these may open as well, such as outputs that were stored apart. What stands in
     `forgotten` sessions is set aside. Of pairs, `own_limit` is how many answers of our own adapters are learned (None:
     all), and `prompts` are the hashes of the roles' own. `vault` and `pulls` are the source's settings of that kind.
-    `part` is for what is too large for one unit; its source says what the numbers mean.
+    `part` is for what is too large for one unit; its source says what the numbers mean. `copy` tells units apart that
+    have a name in common, where their conversations are named by content.
     """
 
     kind: SourceKind
@@ -41,6 +42,7 @@ class Unit(msgspec.Struct, frozen=True):
     vault: VaultConfig = VaultConfig()
     pulls: PullsConfig = PullsConfig()
     part: tuple[int, int, int] = (0, 0, 0)
+    copy: int = 0
 
 
 def sized(kind: SourceKind, name: str, files: tuple[Path, ...], role: str = "", beside: Iterable[Path] = ()) -> Unit:
