@@ -9,14 +9,18 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deploy.serve.admin import Reload
 from scripts.forge import app, gateway, home, places, releasing, rooms
 from scripts.forge.home import CODE
 from tests.test_repository import HEAVY
@@ -92,14 +96,17 @@ HANDED_ON: dict[str, list[str]] = {
         "eval.people.compare --prompts /tmp/p.txt --role legal --config configs/packs/legal.yml"
         " --strong https://h/v1#m --out output/comparisons"
     ],
-    "judge mayor --port 0": ["eval.people.judge --role mayor --port 0 --votes output/votes.db"],
+    "judge mayor --port 0": ["eval.people.judge --role mayor --port 0 --votes output/votes.db --answers output/judged"],
     "judge legal --strong https://h/v1#m": [
-        "eval.people.judge --domain legal --strong https://h/v1#m --votes output/votes.db"
+        "eval.people.judge --domain legal --config configs/packs/legal.yml --strong https://h/v1#m"
+        " --votes output/votes.db --answers output/judged"
     ],
-    "judge --results /tmp/a /tmp/b": ["eval.people.judge --results /tmp/a /tmp/b --votes output/votes.db"],
-    "judge --report --json": ["eval.people.judge --report --votes output/votes.db --json"],
+    "judge --results /tmp/a /tmp/b": [
+        "eval.people.judge --results /tmp/a /tmp/b --votes output/votes.db --answers output/judged"
+    ],
+    "judge --report --json": ["eval.people.judge --report --votes output/votes.db --answers output/judged --json"],
     "iterate mayor --with smoke --dry-run": ["scripts.loop iterate mayor --root output --with smoke --dry-run"],
-    "iterate legal --fresh": ["scripts.loop iterate legal --root output --fresh"],
+    "iterate legal --fresh": ["scripts.loop iterate legal --root output --config configs/packs/legal.yml --fresh"],
     "auto start mayor legal --strong https://h/v1#m": [
         "scripts.loop auto start mayor legal --strong https://h/v1#m --root output"
     ],
@@ -139,7 +146,9 @@ HANDED_ON: dict[str, list[str]] = {
     "export mayor v1 onnx": ["deploy.onnx mayor v1 --root output"],
     "export mayor v1 onnx-fp32": ["deploy.onnx mayor v1 --root output --kind onnx-fp32"],
     "export mayor v1 ollama --dry-run": ["deploy.ollama mayor v1 --root output --latest --dry-run"],
-    "export companion v1 ollama": ["deploy.ollama companion v1 --root output --latest --temperature 0.8"],
+    "export companion v1 ollama": [
+        "deploy.ollama companion v1 --root output --latest --pack configs/packs/companion.yml"
+    ],
     "push mayor v1 --repo you/name --kind merged": [
         "deploy.upload_hf mayor@v1 --repo you/name --root output --kind merged"
     ],
@@ -160,6 +169,47 @@ HANDED_ON: dict[str, list[str]] = {
 def test_a_command_hands_on_exactly_this(line: str, calls: list[Call]) -> None:
     assert forge(*line.split()) == 0
     assert [" ".join([name, *words]) for name, words in calls] == HANDED_ON[line]
+
+
+def test_a_pack_that_lies_elsewhere_is_named_by_its_file(calls: list[Call], tmp_path: Path) -> None:
+    pack = tmp_path / "bicycles.yml"
+    pack.write_text("roles: {bicycles: {system: a}}\n")
+    for line in ("data bicycles.yml", "train bicycles.yml", "eval bicycles.yml", "iterate bicycles.yml"):
+        assert forge(*line.split(), stands=tmp_path) == 0
+    told = [" ".join([name, *words]) for name, words in calls]
+    tree = "output/packs/bicycles"
+    assert told[0] == f"data.pipeline all --out {tree}/datasets --config {pack}"
+    assert told[1] == f"train.sh {pack} --root {tree}"
+    assert told[2] == f"eval.rubric --model base --config {pack} --out {tree}/evals/bicycles/base.json"
+    assert told[5] == f"scripts.loop iterate bicycles --root output --config {pack}"
+
+
+def test_what_was_trained_and_judged_is_registered_with_its_data(calls: list[Call], tmp_path: Path) -> None:
+    tree = tmp_path / "packs/legal"
+    for name in ("adapters/legal", "evals/legal", "datasets"):
+        (tree / name).mkdir(parents=True)
+    for name in ("datasets/manifest.json", "evals/legal/base.json", "evals/legal/adapter.json"):
+        (tree / name).write_text("{}")
+    assert forge("--root", str(tmp_path), "register", "legal") == 0
+    assert forge("--root", str(tmp_path), "gate", "legal", "v1") == 0
+    registry = f"deploy.registry --root {tmp_path}"
+    manifest = f"--role legal --manifest {tree}/datasets/manifest.json"
+    assert [" ".join([name, *words]) for name, words in calls] == [
+        f"{registry} register {tree}/adapters/legal {manifest}",
+        f"{registry} evaluate legal v1 {tree}/evals/legal/base.json {tree}/evals/legal/adapter.json",
+    ]
+
+
+# What is not handed to one room alone; tests of their own look at these.
+OWN = {"init", "status", "reload", "register", "gate"}
+
+
+def test_every_command_is_held_against_its_room() -> None:
+    from scripts.forge.documented import commands
+
+    told = {words.removeprefix("forge ") for words, _ in commands()}
+    held = {name for name in told for line in HANDED_ON if line.startswith(name)}
+    assert told - held == OWN
 
 
 class Accepted(BaseException):
@@ -291,6 +341,8 @@ WRONG = {
     "domain legal finance": "forge: one pack at a time: legal or finance?",
     "auto start": "forge: say whose rounds: forge auto start mayor.",
     "auto status mayor": "forge: forge auto status is for all roles.",
+    "remote full host legal": "forge: only the rows in output/datasets are sent, not those of a pack.",
+    "train nowhere.yml": "forge: nowhere.yml: there is no such pack.",
     "iterate nobody": "forge: there is no role or pack `nobody`.",
     "reload mayor third": "forge: third is not a version. Write v3 or 3.",
 }
@@ -399,6 +451,74 @@ def test_a_gateway_that_is_down_is_one_sentence(capsys: pytest.CaptureFixture[st
     assert forge("reload", "mayor", "v1", "--url", "http://127.0.0.1:9") == 1
     said = capsys.readouterr().err
     assert said.startswith("forge: no gateway answers at http://127.0.0.1:9") and said.endswith("forge serve.\n")
+
+
+class Gateway(BaseHTTPRequestHandler):
+    """Takes what the real one takes, and answers as told."""
+
+    answer: tuple[int, dict[str, Any]] = (200, {})
+    asked: ClassVar[list[tuple[str, str | None, Reload]]] = []
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.asked.append((self.path, self.headers.get("Authorization"), msgspec.json.decode(body, type=Reload)))
+        status, value = self.answer
+        content = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def gateway_double() -> Iterator[tuple[str, type[Gateway]]]:
+    handler = type("Handler", (Gateway,), {"asked": []})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", handler
+        server.shutdown()
+
+
+def test_the_gateway_is_asked_with_the_key_of_the_environment(
+    gateway_double: tuple[str, type[Gateway]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url, handler = gateway_double
+    monkeypatch.setenv("FORGE_KEY", "sk-forge-made-up")
+    handler.answer = (200, {"role": "mayor", "version": 2, "before": 1, "seconds": 0.5, "kind": "promote"})
+    assert forge("reload", "mayor", "v2", "--url", url, "--force", "--why", "urgent") == 0
+    assert capsys.readouterr().out == "mayor@v2 is live after 0.5 s, before it v1\n"
+    asked = Reload(role="mayor", version=2, force=True, why="urgent")
+    assert handler.asked == [("/admin/reload-model", "Bearer sk-forge-made-up", asked)]
+    assert forge("reload", "mayor", "2", "--url", url, "--json") == 0
+    assert json.loads(capsys.readouterr().out) == handler.answer[1]
+
+
+@pytest.mark.parametrize(
+    ("status", "value", "sentence"),
+    [
+        (409, {"error": {"message": "The gate says no."}}, "The gate says no."),
+        (401, {"error": {"message": "No such key."}}, "No such key. Set FORGE_KEY to an admin key"),
+        (200, {"hello": "world"}, "answered 200 and is no gateway."),
+        (502, {"error": "x"}, "answered 502 and is no gateway."),
+    ],
+)
+def test_a_gateway_that_refuses_is_one_sentence(
+    status: int,
+    value: dict[str, Any],
+    sentence: str,
+    gateway_double: tuple[str, type[Gateway]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    url, handler = gateway_double
+    monkeypatch.setenv("FORGE_KEY", "sk-forge-made-up")
+    handler.answer = (status, value)
+    assert forge("reload", "mayor", "v2", "--url", url) == 1
+    said = capsys.readouterr().err
+    assert sentence in said and said.count("\n") == 1 and "made-up" not in said
 
 
 @pytest.mark.parametrize("kind", releasing.Kind)

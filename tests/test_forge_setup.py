@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import stat
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,19 @@ def test_what_else_there_is_is_counted(tmp_path: Path, capsys: pytest.CaptureFix
     assert found["captures"] == {"files": 1, "bytes": 6, "lines": 2}
     assert found["loop"] == {"mayor": {"rounds": 2, "last": "r10", "outcome": "unfinished"}}
     assert found["curation"] == {}
+
+
+def test_votes_that_were_taken_back_do_not_count(tmp_path: Path) -> None:
+    from eval.people.votes import TABLES
+
+    database = sqlite3.connect(tmp_path / "votes.db")
+    database.executescript(TABLES.read_text("utf-8"))
+    votes = [(1, "first", None), (2, "tie", None), (3, "skip", None), (4, "undo", 1)]
+    for number, choice, back in votes:
+        database.execute("INSERT INTO vote VALUES (?, '', '', 'm', 't', 'local', ?, ?)", (number, choice, back))
+    database.commit()
+    database.close()
+    assert state.look(tmp_path).other["votes"] == {"votes": 1}
 
 
 BROKEN = {

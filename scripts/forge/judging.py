@@ -88,7 +88,7 @@ def compare(
     """Ask the local model and a stronger one the same, see both answers, and keep them as a pair."""
     at = places.known(role) if role else places.place("")
     words = [*filter(None, [prompt]), *option("--prompts", places.path(prompts) if prompts else None)]
-    words += [*option("--role", role), *at.config, *option("--strong", strong), *option("--json", json_)]
+    words += [*option("--role", at.role), *at.config, *option("--strong", strong), *option("--json", json_)]
     return room("eval.people.compare", [*words, "--out", str(at.top / "comparisons"), *places.further()])
 
 
@@ -104,8 +104,8 @@ def judge(
 ) -> int:
     """Blind A/B in the browser: vote for the better answer; win rate with its interval."""
     at = places.known(role) if role else places.place("")
-    words = option("--domain" if at.pack else "--role", role)
+    words = [*option("--domain" if at.pack else "--role", at.role), *at.config]
     words += ["--results", *map(places.path, results)] if results else []
     words += [*option("--strong", strong), *option("--port", port), *option("--report", report)]
-    votes = ["--votes", str(at.top / "votes.db")]
+    votes = ["--votes", str(at.top / "votes.db"), "--answers", str(at.top / "judged")]
     return room("eval.people.judge", [*words, *votes, *option("--json", json_), *places.further()])

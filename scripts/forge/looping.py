@@ -38,7 +38,8 @@ def iterate(
     dry_run: DryRun = False,
 ) -> int:
     """One round: evaluate, add examples where it is weakest, train, and promote if the gate lets it."""
-    words = ["iterate", places.known(role).role, "--root", str(places.session().root), *overrides(with_)]
+    at = places.known(role)
+    words = ["iterate", at.role, "--root", str(at.top), *at.config, *overrides(with_)]
     words += [*option("--strong", strong), *option("--fresh", fresh), *option("--dry-run", dry_run)]
     return room("scripts.loop", [*words, *places.further()])
 

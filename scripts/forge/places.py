@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import typer
 
 from scripts.forge.home import CODE, given
 from scripts.forge.rooms import Problem
+
+PACKS: Final = Path("configs/packs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,11 @@ class Place:
     root: Path
     top: Path
     pack: Path | None = None
+
+    @property
+    def recipe(self) -> str:
+        """How the recipes name it: a pack that lies elsewhere by its file."""
+        return str(self.pack) if self.pack and self.pack.parent != PACKS else self.role
 
     @property
     def datasets(self) -> Path:
@@ -62,18 +70,21 @@ def session() -> Session:
 
 
 def place(role: str) -> Place:
-    """Where `role` lies; a pack has a tree of its own below the one of all."""
+    """Where `role` lies; a pack, by its name or its file, has a tree of its own below the one of all."""
     top = session().root
-    file = Path("configs/packs") / f"{role}.yml"
+    file = given(Path(role), session().stands) if role.endswith((".yml", ".yaml")) else PACKS / f"{role}.yml"
     if role and (CODE / file).is_file():
-        return Place(role, top / "packs" / role, top, file)
+        return Place(file.stem, top / "packs" / file.stem, top, file)
     return Place(role, top, top)
 
 
 def known(role: str) -> Place:
     """`place`, for a role that has to be one. Raises `Problem`."""
-    if role in (*roles(), *packs(), "gastown"):
-        return place(role)
+    found = place(role)
+    if found.pack or role in (*roles(), "gastown"):
+        return found
+    if role.endswith((".yml", ".yaml")):
+        raise Problem(f"{path(role)}: there is no such pack. Check the path; forge domain lists those of the name.", 2)
     raise Problem(f"there is no role or pack `{role}`. There are {', '.join((*roles(), *packs()))}.", 2)
 
 

@@ -49,7 +49,7 @@ def register(
     folder = Path(places.path(adapter)) if adapter else at.adapter
     folder_or_problem(folder, f"Train it first: forge train {role}.")
     manifest = ["--manifest", str(at.manifest)] if at.manifest.is_file() else []
-    return registry("register", str(folder), "--role", role, *manifest)
+    return registry("register", str(folder), "--role", at.role, *manifest)
 
 
 def gate(role: Role, version: Version) -> int:
@@ -58,7 +58,7 @@ def gate(role: Role, version: Version) -> int:
     results = [at.evals / (f"{side}.json" if at.pack else side) for side in ("base", "adapter")]
     for result in results:
         folder_or_problem(result, f"Evaluate first: forge eval {role}.")
-    return registry("evaluate", role, version, *map(str, results))
+    return registry("evaluate", at.role, version, *map(str, results))
 
 
 def promote(
@@ -112,7 +112,7 @@ def export(
     if module != "deploy.ollama" and (host or dry_run):
         raise Problem("--host and --dry-run are for the kind ollama. Leave them out.", 2)
     words += [*option("--host", host), *option("--dry-run", dry_run)]
-    words += option("--temperature", serving(role).get("temperature")) if module == "deploy.ollama" else []
+    words += option("--pack", places.place(role).pack) if module == "deploy.ollama" else []
     return room(module, [role, version, "--root", str(places.session().root), *words, *places.further()])
 
 
@@ -122,17 +122,6 @@ def exported(kind: Kind) -> tuple[str, list[str]]:
     if kind is Kind.OLLAMA:
         return "deploy.ollama", ["--latest"]
     return f"deploy.{family}", [] if family == kind else ["--kind", kind.value]
-
-
-def serving(role: str) -> dict[str, object]:
-    """What a pack says about serving; nothing for a role."""
-    from configs.strict_yaml import ConfigError, load_mapping
-
-    at = places.place(role)
-    try:
-        return dict(load_mapping(at.pack).get("serving") or {}) if at.pack else {}
-    except ConfigError as error:
-        raise Problem(" ".join(error.problems)) from None
 
 
 def push(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from scripts.forge import places
-from scripts.forge.rooms import script
+from scripts.forge.rooms import Problem, script
 from scripts.forge.training import RunName
 from scripts.forge.words import DryRun, Overrides, Panel, Role, option, overrides
 
@@ -30,7 +30,8 @@ def push(
     dry_run: DryRun = False,
 ) -> int:
     """Send code, rows and recipes, and check there that every file arrived."""
-    return script("sync_data.sh", [*option("--dry-run", dry_run), host, *(roles or []), *places.further()])
+    named = [sent(role) for role in roles or []]
+    return script("sync_data.sh", [*option("--dry-run", dry_run), host, *named, *places.further()])
 
 
 def train(
@@ -48,8 +49,20 @@ def full(
 
 
 def asked(host: str, role: str, names: list[str] | None, run: str, gpus: int | None, dry_run: bool) -> list[str]:
-    words = [host, role, *overrides(names), *option("--run", run), *option("--gpus", gpus)]
+    words = [host, sent(role), *overrides(names), *option("--run", run), *option("--gpus", gpus)]
     return [*words, *option("--dry-run", dry_run), *places.further()]
+
+
+def sent(role: str) -> str:
+    """A role whose rows are sent. Raises `Problem` for a pack, whose files lie elsewhere."""
+    at = places.known(role)
+    if at.pack:
+        raise Problem(
+            f"only the rows in output/datasets are sent, not those of a pack. Copy {at.root} to the machine yourself, "
+            f"and train there: scripts/train.sh {at.recipe} --root {at.root}.",
+            2,
+        )
+    return at.role
 
 
 def status(host: Host) -> int:

@@ -39,7 +39,7 @@ def plan(
     at, card = places.known(role), gpu or card_here()
     if json_:
         return print_plan(at, card, gpus or 1, with_ or [])
-    words = [role, "--gpu", card, "--root", str(at.root), *option("--gpus", gpus), *overrides(with_)]
+    words = [at.recipe, "--gpu", card, "--root", str(at.root), *option("--gpus", gpus), *overrides(with_)]
     return room("configs.plan", [*words, *places.further()])
 
 
@@ -61,7 +61,7 @@ def print_plan(at: places.Place, card: str, gpus: int, names: list[str]) -> int:
 
     output = Output(at.root)
     try:
-        config = resolved_config(at.role, overrides(names)[1::2], output, None)
+        config = resolved_config(at.recipe, overrides(names)[1::2], output, None)
         rows = read_rows_of(config, at.role, output, None)
         made = make_plan(config, rows, find_gpu(card, load_gpus()), gpus, load_models())
     except ConfigError as error:
@@ -95,7 +95,7 @@ def train(
 ) -> int:
     """Train an adapter; called again, a stopped run goes on from its last checkpoint."""
     at = places.known(role)
-    words = [role, "--root", str(at.root), *overrides(with_), *option("--run", run), *option("--gpus", gpus)]
+    words = [at.recipe, "--root", str(at.root), *overrides(with_), *option("--run", run), *option("--gpus", gpus)]
     if backend is not Backend.AXOLOTL:
         words += ["--backend", backend]
     return script("train.sh", [*words, *option("--dry-run", dry_run), *places.further()])
