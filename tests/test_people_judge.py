@@ -91,7 +91,7 @@ def test_skipped_tasks_change_nothing_but_their_own_count(cast: list[tuple[str, 
 words = st.text(st.characters(codec="utf-8", exclude_categories=("Cc",)), min_size=1, max_size=12)
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(st.lists(st.tuples(words, words), min_size=1, max_size=12), st.integers(0, 99))
 def test_who_sees_only_the_texts_gives_the_mirrored_result_when_the_sides_are_swapped(
     tmp_path_factory: pytest.TempPathFactory, texts: list[tuple[str, str]], seed: int
@@ -186,7 +186,7 @@ acts = st.lists(st.one_of(st.tuples(st.sampled_from("kl"), st.integers(0, 3), st
                           st.tuples(st.sampled_from("kl"), st.none(), st.none())), max_size=25)  # fmt: skip
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(acts)
 def test_votes_are_what_a_pile_of_each_voter_holds_and_no_row_is_ever_lost(
     tmp_path_factory: pytest.TempPathFactory, acts: list[tuple[str, int | None, Any]]

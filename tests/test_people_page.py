@@ -71,7 +71,7 @@ def test_the_page_says_nothing_of_who_answered_before_the_last_vote(tmp_path: Pa
         assert "companion@v2" in told and "big" in told and "response time, median" in told
 
 
-@settings(max_examples=20)
+@settings(max_examples=6)
 @given(st.integers(0, 999))
 def test_two_pages_whose_sides_are_swapped_are_the_same_bytes(
     tmp_path_factory: pytest.TempPathFactory, seed: int

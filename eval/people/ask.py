@@ -35,10 +35,11 @@ def ask(
     headers = {"authorization": f"Bearer {endpoint.key}"} if endpoint.key else {}
     # What is on this machine is never asked through a proxy.
     trusted = urlsplit(endpoint.url).hostname not in LOOPBACK
+    secure = endpoint.url.startswith("https:")  # certificates take longer to load than a small answer to come
     limits = httpx.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS))
     pieces = Pieces(on_text)
     try:
-        with httpx.Client(timeout=limits, trust_env=trusted) as client:
+        with httpx.Client(timeout=limits, trust_env=trusted, verify=secure) as client:
             started = time.perf_counter()
             with client.stream("POST", f"{endpoint.url}/chat/completions", json=body, headers=headers) as response:
                 return _read(endpoint, response, pieces, started, timeout)
