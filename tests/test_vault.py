@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from data.config import VaultConfig
 from data.extract import vault
 from data.extract.unit import SourceError
+from data.extract.vault_embeds import INDEX
 from data.extract.vault_note import Unread
 from data.extract.vault_pieces import MOST
 from data.extract.vault_survey import Reason
@@ -117,9 +118,9 @@ def test_a_reflection_keeps_its_name_question_and_group_when_the_vault_grows(
     tmp_path_factory: pytest.TempPathFactory, order: list[str], kept: int
 ) -> None:
     folder = tmp_path_factory.mktemp("v")
-    notes = {f"{name}.md": f"#insight\n{SAID} Number {name}." for name in "abcde"}
+    notes = {f"{name}.md": f"# A #insight\n{SAID} Number {name}." for name in "abcde"}
     before = {c.id: c for c in made(read(write(folder / "v", notes)))}
-    some = {f"{name}.md": notes[f"{name}.md"] for name in order[: kept + 1]}
+    some = {f"{name}.md": f"Above.\n\n{notes[f'{name}.md']}" for name in order[: kept + 1]}
     after = made(read(write(folder / "moved" / "v", some | {"new.md": f"#insight\n{OTHER}"})))
     assert len(before) == 5 and len(after) == kept + 2
     for conversation in after:
@@ -188,11 +189,19 @@ def test_a_reflection_carries_its_note_tags_and_day(tmp_path: Path) -> None:
     assert trained(one) == [SAID]
 
 
+def test_the_question_is_about_the_nearest_heading_and_one_item_alone_is_no_list(tmp_path: Path) -> None:
+    notes = {"a.md": f"#insight\n# The year\n## The garden\n{SAID}", "b.md": f"Plain.\n\n- What if {OTHER}\n- plain"}
+    told = {trained(one)[0]: asked(one)[0] for one in made(read(write(tmp_path, notes)))}
+    assert [*told] == [SAID, f"What if {OTHER}"]
+    assert "The garden" in told[SAID]
+
+
 def test_notes_that_show_each_other_are_in_one_group_and_others_are_not(tmp_path: Path) -> None:
     notes = {
         "a/one.md": f"#insight\n{SAID}\n\n![[two]]",
         "b/two.md": f"#insight\n{OTHER}",
         "b/three.md": f"#insight\n{OTHER} And so on.",
+        "index.md": "\n".join(["![[one]]", "![[three]]"] * INDEX),
     }
     groups = {c.about["source_file"]: c.origin.group for c in made(read(write(tmp_path, notes)))}
     assert groups["a/one.md"] == groups["b/two.md"] != groups["b/three.md"]

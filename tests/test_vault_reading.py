@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from data.config import VaultConfig
 from data.extract.vault_dates import day_in, day_of, spoken, without_day
-from data.extract.vault_embeds import INDEX, Embeds
+from data.extract.vault_embeds import INDEX, LONGEST, Embeds
 from data.extract.vault_links import Names, embeds_in, linked, target_of
-from data.extract.vault_note import parse, read_text
+from data.extract.vault_note import MOST_FRONT, parse, read_text
 from data.extract.vault_pieces import MOST, turns_of, words_in
 from data.extract.vault_questions import ABOUT, OPEN, Kind, kind_of, question, topic_of
 from data.extract.vault_reflections import JOURNAL, could_reflect, find
@@ -79,7 +79,7 @@ def test_front_matter_says_the_day_before_the_name_does(front: dict[str, object]
         ("#reflection and #work/review-2", ["reflection", "work/review-2"]),
         ("# Reflection", []),
         ("see https://a.io/#reflection or a#b or [x](#reflection)", []),
-        ("`#reflection` is code, #1984 a number, #y1984 a tag", ["y1984"]),
+        ("`#reflection` and `so is #insight here` are code, #1984 a number, #y1984 a tag", ["y1984"]),
         ("(#reflection) stands in brackets, ##reflection is none", []),
         ("#日記 #über/uns", ["日記", "über/uns"]),
     ],
@@ -153,6 +153,7 @@ def test_what_nobody_said_is_left_out(lines: str) -> None:
 
 def test_headings_without_text_below_are_left_out() -> None:
     assert plain("# A\n## B\n### C\nsaid\n## D\n### E\n# F\n- [ ] buy milk") == "# A\n## B\n### C\nsaid"
+    assert plain("# A\n## B\n### C\n## D\nsaid") == "# A\n## D\nsaid"
 
 
 @pytest.mark.parametrize(
@@ -191,6 +192,7 @@ FOUND: dict[str, list[tuple[str, str]]] = {
     "#decision\n\na\n\nb": [("decision", "a\n\nb")],
     "# T\na\n## B #learning\nb\n### C\nc\n## D\nd": [("learning", "b\n### C\nc")],
     "# T\na\n## B\nb #learning\n### C\nc": [("learning", "b")],
+    "## B #learning\nb\n### C #insight\nc\n## D #decision\nd": [("learning", "b\n### C\nc"), ("decision", "d")],
     "# T\na\n## Evening reflection\nb\n### C\nc\n# D": [(JOURNAL, "b\n### C\nc")],
     "# T\nPlain.\n\nBut I think so.\nStill so.\n\nPlain again.": [("I think", "But I think so.\nStill so.")],
     "I wonder why.\n\nLooking back, because.\n\nPlain.": [("I wonder", "I wonder why.\n\nLooking back, because.")],
@@ -252,6 +254,16 @@ def test_embeds_come_to_an_end_and_an_index_shows_names(tmp_path: Path) -> None:
     assert shown(embeds, "0.md", ["![[1]]"]) == ["Level 1.\n\nLevel 2.\n\nLevel 3."]
     assert shown(embeds, "x.md", ["![[y]]", "![[x]]"]) == ["Y.", ""]
     assert shown(embeds, "0.md", [f"![[{n % 6}]]" for n in range(INDEX + 1)]) == [str(n % 6) for n in range(INDEX + 1)]
+
+
+def test_a_note_does_not_show_itself_from_within_a_part_and_a_long_one_is_shown_in_part(tmp_path: Path) -> None:
+    paragraph = "word " * 200
+    notes = {"x.md": "", "a.md": "Top.\n## S\nIn S.\n\n![[a]]", "long.md": f"{paragraph}\n\n" * 30}
+    embedder(tmp_path, notes)
+    embeds = Embeds(tmp_path, Names(map(PurePosixPath, notes)), 10**6)
+    assert shown(embeds, "x.md", ["![[a#S]]"]) == ["In S."]
+    (cut,) = shown(embeds, "x.md", ["![[long]]"])
+    assert cut.split("\n\n") == [paragraph.strip()] * (LONGEST // (len(paragraph) + 1))
 
 
 names = st.lists(st.sampled_from(["A.md", "x/A.md", "x/y/A.md", "y/a.md", "B.md", "x/B.md"]), unique=True)
@@ -343,6 +355,23 @@ def test_any_text_is_parsed_without_losing_a_line(front: str, body: str) -> None
     text = f"---\n{front}\n---\n{body}"
     note = parse(text)
     assert note.first + len(note.lines) - 1 == text.count("\n") + 1
+
+
+@pytest.mark.parametrize(
+    "front",
+    [
+        "tags: [a",
+        "a: b: c",
+        "- a",
+        "text",
+        "? [a]: b\n: c: &a *b",
+        f"a: {'x' * MOST_FRONT}",
+        *(deep * 15_000 for deep in ("[", "- ", "? ", "{a: ")),
+    ],
+)
+def test_front_matter_that_is_no_mapping_is_broken_and_the_body_is_read(front: str) -> None:
+    note = parse(f"---\n{front}\n---\nBody.")
+    assert (note.front, note.broken, note.lines) == ({}, True, ["Body."])
 
 
 def test_a_note_is_decoded_whatever_its_ends_of_line_and_first_bytes(tmp_path: Path) -> None:

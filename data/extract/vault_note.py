@@ -18,6 +18,10 @@ import yaml
 from data.files import open_regular
 
 MOST_FRONT = 65_536  # characters; a front matter is a few lines, and YAML is slow
+_SHALLOW = (
+    2_000  # characters, too few to be nested so deep that libyaml's loader, which calls itself, runs out of stack
+)
+_DEEPEST = 50
 
 
 class Unread(StrEnum):
@@ -76,12 +80,23 @@ def _yaml(front: str) -> tuple[dict[str, Any], bool]:
         return {}, bool(front)
     loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     try:
+        if len(front) > _SHALLOW and _depth(front, loader) > _DEEPEST:
+            return {}, True
         values = yaml.load(front, loader)  # a base loader makes texts, lists and mappings, nothing else
     except (yaml.YAMLError, ValueError, RecursionError):
         return {}, True
     if values is None or values == "":
         return {}, False
     return (values, False) if isinstance(values, dict) else ({}, True)
+
+
+def _depth(front: str, loader: Any) -> int:
+    """How deep a front matter is nested."""
+    depth = deepest = 0
+    for event in yaml.parse(front, loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        deepest = max(deepest, depth)
+    return deepest
 
 
 # What templates, plugins and authors hide: Obsidian's comments, HTML comments, Templater; Dataview and core templates.
