@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -331,3 +334,36 @@ def test_a_base_without_one_of_its_parts_is_not_here(tmp_path: Path) -> None:
     assert base_model.is_whole(str(tmp_path))
     (tmp_path / "model-00002-of-00002.safetensors").unlink()
     assert not base_model.is_whole(str(tmp_path))
+
+
+# --- from end to end -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_from_nothing_to_rows_as_a_person_does_it(tmp_path: Path) -> None:
+    """From a folder outside of the checkout, with relative paths, in processes of their own."""
+
+    def run(*words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "scripts.forge", "--root", "made", *words],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(CODE), "HF_HUB_OFFLINE": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    sample = [sys.executable, "-m", "data.sample", "--out", str(tmp_path / "town")]
+    subprocess.run(sample, cwd=CODE, check=True, capture_output=True)
+    assert json.loads(run("init", "--json"))["next"][0] == "forge data"
+    assert "train rows" in run("data", "--sessions", "town/projects", "--workers", "1", "--", "--limit", "60")
+    assert "deacon" in run("stats")
+    found = json.loads(run("status", "--json"))
+    assert found["datasets"][0]["roles"]["deacon"] > 10 and found["next"].startswith("forge train deacon")
+    plan = json.loads(run("plan", "deacon", "--gpu", "rtx4090", "--json"))
+    assert plan["verdict"] == "fits" and 0 < plan["rows"] < found["datasets"][0]["roles"]["deacon"]
+    trained = run("train", "deacon", "--dry-run")
+    assert f"{tmp_path}/made/configs/deacon.yml" in trained
+    assert json.loads(run("versions", "--json"))["versions"] == []
