@@ -7,18 +7,10 @@ families of tasks are the clusters.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from eval.graded import graded_difference
 from eval.power import known_error, smallest_detectable
 from eval.rubric_results import Marked, RubricRun, by_domain, clusters_of, part_mean, total_rate, totals
-from eval.statistics import (
-    MIN_CLUSTERS,
-    Directions,
-    Rate,
-    directions,
-    holm,
-    mean_interval,
-    paired_difference,
-    sign_flip_p,
-)
+from eval.statistics import Directions, Rate, directions, holm, sign_flip_p
 
 
 @dataclass(frozen=True)
@@ -84,17 +76,8 @@ def changes_of(base: Sequence[Marked], adapter: Sequence[Marked]) -> dict[str, f
 
 
 def marks_difference(base: Sequence[Marked], adapter: Sequence[Marked]) -> Rate:
-    """The mean difference of graded marks with its 95 % interval: Student's t over the families.
-
-    Where fewer than eight families differ at all, their spread is a guess: two models that both get nothing would be
-    the same for sure. There the interval of `paired_difference` is taken as well, and the wider one holds.
-    """
-    clusters, change = clusters_of(adapter), changes_of(base, adapter)
-    found = mean_interval(change, clusters)
-    if len({clusters[key] for key, value in change.items() if abs(value) > 1e-9}) < MIN_CLUSTERS:
-        counted = paired_difference(totals(base), totals(adapter), clusters)
-        found = replace(found, low=min(found.low, counted.low), high=max(found.high, counted.high))
-    return replace(found, low=max(-1.0, found.low), high=min(1.0, found.high))
+    """The mean difference of the whole marks with its 95 % interval (see eval.graded)."""
+    return graded_difference(totals(base), totals(adapter), clusters_of(adapter))
 
 
 def _held_out(base: RubricRun, adapter: RubricRun) -> Row | None:

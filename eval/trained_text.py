@@ -96,6 +96,12 @@ def strings(value: Any) -> Iterator[str]:
             yield from strings(inner)
 
 
+def said_texts(reply: str) -> list[str]:
+    """A reply with calls as text in the pieces that somebody wrote: its prose, and each string in its calls."""
+    pieces = [CALL.sub(" ", reply)]
+    return pieces + [text for body in CALL.findall(reply) for text in _argument_texts(body)]
+
+
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     try:
         with path.open("rb") as stream:
@@ -110,8 +116,7 @@ def _xml(turns: Iterable[Turn]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         if turn.speaker == "human":
             asked.append(RESULT.sub("", turn.value) if "<tool_result>" in turn.value else turn.value)
         elif turn.speaker == "gpt" and turn.train:
-            answered.append(CALL.sub(" ", turn.value))
-            answered.extend(text for body in CALL.findall(turn.value) for text in _argument_texts(body))
+            answered.extend(said_texts(turn.value))
     return tuple(asked), tuple(answered)
 
 
