@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from data.curate import finding
 from data.curate.change import Refused, change_from
 from data.curate.store import Store
 from data.curate.values import Conflict, Example
-from data.validate.rows import read_lines
+from data.validate.rows import DatasetError
 
 ACTIONS = ("approve", "reject", "edit", "trim", "undo")
 
@@ -35,14 +36,21 @@ def apply_file(store: Store, path: Path, author: str) -> Report:
     """Take the decisions of a file, in order. One that stands already is not taken twice. Raises DatasetError."""
     done: Counter[str] = Counter()
     problems = []
-    for number, line in read_lines(path):
-        if not line.strip():
-            continue
+    for number, line in lines_of(path):
         try:
             done[apply_one(store, _object(line), author)] += 1
         except (Refused, Conflict) as problem:
             problems.append(f"{path}:{number}: {problem}")
     return Report(str(path), dict(done), tuple(problems))
+
+
+def lines_of(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines of a file that say something, with their numbers. Raises DatasetError where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            yield from ((number, line) for number, line in enumerate(file, 1) if line.strip())
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read ({error.strerror}). Give another file.") from None
 
 
 def _object(line: bytes) -> dict[str, Any]:

@@ -15,12 +15,12 @@ from typing import Any
 
 import msgspec
 
-from data.curate.apply import Report
+from data.curate.apply import Report, lines_of
 from data.curate.change import Change, Refused, change_from, settle
 from data.curate.similar import whole
 from data.curate.store import Store
 from data.curate.values import Act, Conflict, Example, state_of
-from data.validate.rows import DatasetError, read_lines
+from data.validate.rows import DatasetError
 
 ROLES = {"system": "system", "human": "user", "gpt": "assistant"}
 DECISIONS: dict[str, Act] = {"approve": "approve", "reject": "reject", "edit": "edit", "trim": "trim"}
@@ -86,14 +86,13 @@ def import_file(store: Store, path: Path, author: str) -> Report:
 
 
 def _records(path: Path) -> Iterator[tuple[str, Any]]:
-    first = next((line for _, line in read_lines(path) if line.strip()), b"")
+    first = next((line for _, line in lines_of(path)), b"")
     try:
         if first.lstrip().startswith(b"["):
             yield from ((f"{path}, record {n}", record) for n, record in enumerate(json.loads(path.read_bytes()), 1))
             return
-        for number, line in read_lines(path):
-            if line.strip():
-                yield f"{path}:{number}", json.loads(line)
+        for number, line in lines_of(path):
+            yield f"{path}:{number}", json.loads(line)
     except (ValueError, RecursionError) as error:
         raise DatasetError(f"{path}: not JSON ({error}). Export it from Argilla again.") from None
 
