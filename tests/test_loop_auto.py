@@ -123,7 +123,9 @@ def test_everything_that_came_in_is_counted(tmp_path: Path) -> None:
     database.close()
     counted = {"captures": 2, "comparisons": 1, "mined": 3, "decisions": 2, "transcripts": 2}
     assert material.totals(plan) == counted
-    assert material.told(counted) == "2 captures, 1 comparisons, 3 mined, 2 decisions and 2 transcripts"
+    assert (
+        material.told(counted) == "2 captures, 1 comparison, 3 mined examples, 2 decisions and 2 transcripts or notes"
+    )
     write(tmp_path / "captures" / "a" / "1.jsonl", {"a": 1}, {"a": 2}, {"a": 3})
     assert material.totals(plan)["captures"] == 3, "a file that grew is read again"
 

@@ -16,6 +16,10 @@ from scripts.loop.curate import count_lines
 from scripts.loop.plan import Plan, mined_file
 
 TRANSCRIPTS = Path("~/.claude/projects")
+WORDS = {
+    "captures": "captures", "comparisons": "comparisons", "mined": "mined examples", "decisions": "decisions",
+    "transcripts": "transcripts or notes",
+}  # fmt: skip
 SUFFIXES = {"sessions": "*.jsonl", "vault": "*.md"}
 
 _counted: dict[Path, tuple[tuple[int, int], int]] = {}
@@ -53,8 +57,8 @@ def new_since(before: Mapping[str, int], now: Mapping[str, int]) -> dict[str, in
 
 
 def told(new: Mapping[str, int]) -> str:
-    """`12 captures and 3 mined`, for a sentence."""
-    parts = [f"{count:,} {kind}" for kind, count in new.items()]
+    """`12 captures and 3 mined examples`, for a sentence."""
+    parts = [f"{count:,} {WORDS[kind].removesuffix('s' if count == 1 else ' ')}" for kind, count in new.items()]
     return " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:]))) or "nothing"
 
 
