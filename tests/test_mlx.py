@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -285,6 +286,16 @@ def test_nothing_to_train_is_said_before_anything_is_loaded(tmp_path: Path) -> N
     train = put(tmp_path / "a.jsonl", row([("gpt", "a", False)]))
     with pytest.raises(ConfigError, match="no trained reply in it"):
         write_data({**small(), "datasets": [{"path": str(train)}]}, tmp_path / "mlx")
+
+
+def test_the_script_trains_with_mlx_where_it_is_told_to() -> None:
+    words = [ROOT / "scripts/train.sh", "mayor", "--backend"]
+    environment = {**os.environ, "PYTHON": sys.executable}
+    done = subprocess.run([*words, "mlx", "--dry-run"], capture_output=True, text=True, check=True, env=environment)
+    lines = [line.split(" -m ")[-1] for line in done.stdout.splitlines()]
+    assert [line.split()[0] for line in lines] == ["configs.resolve", "configs.mlx", "configs.runs.check"]
+    wrong = subprocess.run([*words, "abacus"], capture_output=True, text=True, check=False, env=environment)
+    assert (wrong.returncode, wrong.stderr) == (2, "train: --backend is axolotl or mlx\n")
 
 
 def test_the_part_inside_imports_nothing_that_mlx_lm_does_not_bring() -> None:

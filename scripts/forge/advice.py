@@ -29,7 +29,8 @@ def next_step(found: Status) -> str:
             return f"forge gate {version.role} {version.newest}, by the results of forge eval {version.role}"
     if any(version.live for version in found.versions):
         return "forge serve, which answers with every live version"
-    return f"forge iterate {role}, a round that adds examples where it is weakest"
+    weak = found.versions[0].role if found.versions else role
+    return f"forge iterate {weak}, a round that adds examples where it is weakest"
 
 
 def has_version(found: Status, name: str) -> bool:

@@ -86,23 +86,24 @@ def named(advice: Advice) -> str:
 def print_ready(hardware: Hardware, advice: Advice, ready: Ready, steps: list[str]) -> None:
     from rich.console import Console
     from rich.markup import escape
+    from rich.table import Table
 
-    console = Console(highlight=False)
     there = [part for part, is_there in ready.environment.items() if is_there]
     base = ready.base.name + (" is here" if ready.base.here else " is not here") if ready.base else "-"
-    lines = {
-        "machine": hardware.words,
-        "memory": f"{hardware.memory_gib:g} GiB, {hardware.cores} cores, {hardware.free_disk_gib:g} GiB of disk free",
-        "python": f"{hardware.python}, installed: {', '.join(there) or 'nothing'}",
-        "recipe": f"base.yml{advice.options}: {advice.why}",
-        "base model": base,
-        "databases": ", ".join(ready.databases),
-    }
-    for name, text in lines.items():
-        console.print(f"[bold]{name:11}[/] {escape(text)}", soft_wrap=True)
-    for sentence in ready.missing:
-        console.print(f"[bold yellow]missing[/]     {escape(sentence)}", soft_wrap=True)
-    console.print(f"[bold]Next[/]        {escape(steps[0])}\n            {escape(steps[1])}", soft_wrap=True)
+    lines = [
+        ("machine", hardware.words),
+        ("memory", f"{hardware.memory_gib:g} GiB, {hardware.cores} cores, {hardware.free_disk_gib:g} GiB of disk free"),
+        ("python", f"{hardware.python}, installed: {', '.join(there) or 'nothing'}"),
+        ("recipe", f"base.yml{advice.options}: {advice.why}"),
+        ("base model", base),
+        ("databases", ", ".join(ready.databases)),
+        *(("[yellow]missing[/]", sentence) for sentence in ready.missing),
+        *(("[green]next[/]", step) for step in steps),
+    ]
+    table = Table.grid(padding=(0, 2))
+    for name, text in lines:
+        table.add_row(f"[bold]{name}[/]", escape(text))
+    Console(highlight=False).print(table)
 
 
 def status(json_: Json = False) -> int:
