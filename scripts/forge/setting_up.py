@@ -101,6 +101,8 @@ def print_ready(hardware: Hardware, advice: Advice, ready: Ready, steps: list[st
         *(("[green]next[/]", step) for step in steps),
     ]
     table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for name, text in lines:
         table.add_row(f"[bold]{name}[/]", escape(text))
     Console(highlight=False).print(table)
