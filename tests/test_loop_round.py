@@ -20,11 +20,14 @@ from configs.runs.machine import process_mark
 from deploy.registry import Registry
 from scripts.loop import round as rounds_of
 from scripts.loop.commands import Place, planned, promote
+from scripts.loop.curate import Reason, curate
 from scripts.loop.errors import BadInput, Ended, Failed
+from scripts.loop.generate import Example
 from scripts.loop.lock import Busy, held, holder
 from scripts.loop.page import build_page
 from scripts.loop.process import end_leftover, run
 from scripts.loop.round import Code, begin, close, go
+from scripts.loop.sources import before, promoted
 from scripts.loop.state import Round, load, rounds
 from scripts.loop.work import Work
 from tests.chat_server import chat_server, says
@@ -289,6 +292,10 @@ def teacher(messages: list[dict[str, str]]) -> Any:
     return says(json.dumps([*given[:4], {"input": "nothing else"}]))
 
 
+def lines_of(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+
+
 @pytest.mark.slow
 def test_a_better_adapter_goes_live_and_a_worse_one_stays_registered(loop: Loop) -> None:
     with chat_server(teacher) as (address, _):
@@ -311,8 +318,11 @@ def test_a_better_adapter_goes_live_and_a_worse_one_stays_registered(loop: Loop)
     page = (Place(plan, "r2").folder / "report.html").read_text("utf-8")
     assert "mayor@v2 was not promoted; v1 stays live" in page and "Beside v1" in page
     # The examples of the promoted round are still among the sources of the second one, those of a refused one are not.
-    third = Place(plan, "r2").config.read_text("utf-8")
-    assert "/r1/examples.jsonl" in third and "/r2/examples.jsonl" in third
+    config = Place(plan, "r2").config.read_text("utf-8")
+    assert "/r1/examples.jsonl" in config and "/r2/examples.jsonl" in config
+    assert sorted(promoted(plan)) == ["r1"] and before(plan)[0] == 12
+    again = [Example(line["input"], line["output"], "convoy", "m") for line in lines_of(Place(plan, "r1").examples)]
+    assert curate(again, plan, *before(plan)) == ([], {Reason.KNOWN: 12}), "what a promoted round learned is known"
 
 
 @pytest.mark.slow

@@ -33,9 +33,15 @@ class Reason(StrEnum):
     OWN = "over the share of our own adapters"
 
 
-def curate(examples: Sequence[Example], plan: Plan, kept_before: int) -> tuple[list[Example], Counter[Reason]]:
-    """The examples that may be learned, and why the others may not. `kept_before` came from earlier rounds."""
-    files = [file for split in SPLITS if (file := plan.datasets / f"{plan.role}_{split}.jsonl").is_file()]
+def curate(
+    examples: Sequence[Example], plan: Plan, kept_before: int = 0, learned: Iterable[Path] = ()
+) -> tuple[list[Example], Counter[Reason]]:
+    """The examples that may be learned, and why the others may not.
+
+    Earlier rounds that went live gave `kept_before` examples; `learned` are the datasets that they were trained on.
+    """
+    names = [f"{plan.role}_{split}.jsonl" for split in SPLITS]
+    files = [file for folder in (plan.datasets, *learned) for name in names if (file := folder / name).is_file()]
     rules = plan.settings.curation
     judge = Judge(
         rules, Evaluation(plan), known([e.input for e in examples], files, rules.likeness), clean_of(plan.config)

@@ -18,7 +18,7 @@ from scripts.loop.generate import Example, Fault
 from scripts.loop.material import new_since, told
 from scripts.loop.plan import mined_file
 from scripts.loop.results import families, family_of, held_out, questions_of, read, weakest
-from scripts.loop.sources import kept_before
+from scripts.loop.sources import before
 from scripts.loop.work import Work
 
 NOTHING = "There is nothing to learn from"
@@ -85,7 +85,7 @@ def examples(work: Work) -> None:
 def curate_examples(work: Work) -> None:
     """Keeps what the rules let pass."""
     found = msgspec.json.decode((work.place.folder / CANDIDATES).read_bytes(), type=list[Example])
-    kept, refused = curate(found, work.plan, kept_before(work.plan)) if found else ([], Counter())
+    kept, refused = curate(found, work.plan, *before(work.plan)) if found else ([], Counter())
     plain, chats = as_lines(kept, work.place.folder.name)
     write_text(work.place.examples, plain)
     write_text(work.place.chats, chats)

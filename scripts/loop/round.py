@@ -99,7 +99,7 @@ def _step(work: Work, name: str) -> Code | None:
     state.steps.append(Step(name, done, at, seconds, tuple(work.said), tuple(work.commands)))
     if done and code is None and name == LAST:
         code, state.outcome = Code.PROMOTED, "promoted"
-        state.reasons = tuple(said for step in state.steps if step.name in ("promote", LAST) for said in step.said)
+        state.reasons = tuple(said for step in state.steps if step.name in ("judge", LAST) for said in step.said)
     if state.outcome and not state.finished_at:
         state.finished_at = now()
     return code

@@ -53,7 +53,8 @@ def promoted(plan: Plan) -> list[str]:
     return [state.name for state in rounds(plan.root, plan.role) if state.outcome == "promoted"]
 
 
-def kept_before(plan: Plan) -> int:
-    """How many examples those rounds gave."""
-    folders = [Place(plan, name).folder for name in promoted(plan)]
-    return sum(count_lines(folder / name) for folder in folders for name in ("examples.jsonl", "chats.jsonl"))
+def before(plan: Plan) -> tuple[int, list[Path]]:
+    """How many examples those rounds gave, and the datasets that the newest of them was trained on."""
+    places = [Place(plan, name) for name in promoted(plan)]
+    count = sum(count_lines(file) for place in places for file in (place.examples, place.chats))
+    return count, [place.datasets for place in places[-1:]]
