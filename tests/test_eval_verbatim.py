@@ -37,6 +37,8 @@ PROMPT = "How do I keep the glaze from cracking?"
 # The engine, held against the plainest way to say it
 
 tokens = st.lists(st.sampled_from("abc"), max_size=14).map(tuple)
+# Rows have a word that no answer has.
+trained = st.lists(st.sampled_from("abcd"), max_size=16).map(tuple)
 
 
 def plainly(answer: Answer, rows: Sequence[tuple[str, ...]], least: int) -> tuple[int, int]:
@@ -70,7 +72,7 @@ def engine(answers: Sequence[Answer], rows: Sequence[tuple[str, ...]], least: in
     return repeats.found()
 
 
-@given(st.lists(st.tuples(tokens, tokens), min_size=1, max_size=3), st.lists(tokens, max_size=3), st.integers(2, 5))
+@given(st.lists(st.tuples(tokens, tokens), min_size=1, max_size=3), st.lists(trained, max_size=3), st.integers(2, 5))
 def test_runs_are_those_that_trying_everything_finds(
     pieces: list[tuple[tuple[str, ...], ...]], rows: list[tuple[str, ...]], least: int
 ) -> None:
@@ -87,6 +89,20 @@ def test_what_the_prompt_says_is_no_repeat(text: tuple[str, ...], rest: tuple[st
     quoting = Answer("t", "t", (text,), (text,))
     (found,) = engine([quoting], [text + rest], least)
     assert (found.longest, found.covered) == (0, 0)
+
+
+def test_equal_hashes_of_other_words_prove_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = Answer("t", "t", (words_of("one two three four five six"),), ())
+    rows = [words_of("two three four six five"), words_of("six five four three two one")]
+    before = engine([answer], rows, 3)
+    monkeypatch.setattr("eval.verbatim_runs.hash", lambda _: 7, raising=False)
+    assert engine([answer], rows, 3) == before and before[0].longest == 3
+
+
+def test_a_word_between_ends_a_run() -> None:
+    answer = Answer("t", "t", (words_of("one two three four"),), ())
+    (found,) = engine([answer], [words_of("one two other two three four")], 2)
+    assert found.longest == 3
 
 
 def test_a_run_is_cut_where_another_row_goes_on() -> None:

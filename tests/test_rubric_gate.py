@@ -18,7 +18,7 @@ from deploy.card import body
 from deploy.evidence import adapter_digest
 from deploy.registry import Registry
 from deploy.registry.__main__ import main as registry_command
-from deploy.release import from_registry
+from deploy.release import from_folder, from_registry
 from deploy.scores import result_files
 from eval.errors import one_sentence
 from eval.gate import Outcome
@@ -109,9 +109,20 @@ def test_one_domain_that_surely_lost_is_a_regression_whatever_the_others_gained(
 
 def test_the_luck_of_the_best_of_many_is_taken_off() -> None:
     comparison = compare_rubrics(*make_rubrics(noisy(0.50, 0.1), noisy(0.51, 0.1)))
-    one, many = decide(comparison, 0.1), decide(comparison, 0.1, tried=50)
+    enough = 0.001 - comparison.rows[-1].difference.low
+    one, many = decide(comparison, enough), decide(comparison, enough, tried=50)
     assert one.luck and many.luck and many.luck.gain > one.luck.gain == 0
+    assert (one.outcome, many.outcome) == (Outcome.PASSED, Outcome.INCONCLUSIVE)
     assert "of luck among 50 checkpoints" in many.reasons[0]
+
+
+def test_a_domain_with_too_few_families_makes_no_other_one_less_sure() -> None:
+    sides = []
+    for middle in (0.2, 0.25):
+        results = [*marked(noisy(middle, 0.1), domain="legal"), *marked(noisy(middle), families=3, domain="finance")]
+        sides.append(make_rubric(results, middle == 0.25))
+    legal, *_ = compare_rubrics(*sides).rows
+    assert legal.domain == "legal" and 0 < legal.p == legal.p_holm
 
 
 LOOP = "and so on and on " * 20
@@ -238,6 +249,22 @@ def test_marks_are_judged_kept_and_promoted(registered: Town, capsys: pytest.Cap
     (name,) = (scores := result_files(release, "my-town/mayor"))
     assert name == ".eval_results/rubric.yaml" and "of the marks, 95 % interval 58." in scores[name]
     assert "20 tasks in 10 families; the base alone 20." in scores[name]
+
+
+def test_a_card_has_scenarios_and_marks_side_by_side_and_no_interval_of_few_families(registered: Town) -> None:
+    folder = registered.root / "adapters/mayor/v1"
+    facts = {**FACTS, "base_model": BASE_MODEL, "adapter": {**ADAPTER, "sha256": adapter_digest(folder)}}
+    few = save_rubric(make_rubric(marked(noisy(0.6), families=7), True, facts=facts), registered.root / "few.json")
+    bench = registered.results(None, none), registered.results(folder, every)
+    release = from_folder(folder, None, (*bench, few), None)
+    card = body(release, "my-town/mayor", None)
+    assert "| mayor | 0 % [0, 28] | 100 % [72, 100] | 10 % | 20 |" in card
+    assert "| mayor | 60 % (too few families) | 60 % |" in card and "The floor is" in card
+    scores = result_files(release, "my-town/mayor")
+    assert sorted(scores) == [".eval_results/role-bench.yaml", ".eval_results/rubric.yaml"]
+    assert "not known: too few families" in scores[".eval_results/rubric.yaml"]
+    assert "the base alone 0.0" in scores[".eval_results/role-bench.yaml"]
+    assert "the base alone" not in scores[".eval_results/rubric.yaml"]
 
 
 def test_below_the_gate_a_version_with_marks_is_refused(registered: Town) -> None:
