@@ -330,6 +330,19 @@ def test_help_is_there_without_the_heavy_libraries() -> None:
     assert set(loaded.split()) & (HEAVY | {"yaml", "jinja2", "jsonschema"}) == set()
 
 
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("train --help", "a role, such as mayor, or a pack"),
+        ("remote pull --help", "the role's name, or one such as mayor-dpo"),
+        ("export --help", "such as v3"),
+    ],
+)
+def test_arguments_are_explained_too(line: str, sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert forge(*line.split()) == 0
+    assert sentence in " ".join(capsys.readouterr().out.replace("│", " ").split())
+
+
 WRONG = {
     "versio": "forge: No such command 'versio'. Did you mean 'versions'?. See: forge --help",
     "train": "forge: Missing argument 'ROLE'. See: forge train --help",

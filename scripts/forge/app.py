@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.core import TyperArgument
 
 from scripts.forge import data_commands, domains, judging, looping, releasing, remote, setting_up, training
 from scripts.forge.home import CODE, given
@@ -51,7 +53,9 @@ def run(words: Sequence[str], stands: Path) -> int:
     own, further = divided(words)
     os.chdir(CODE)
     try:
-        code = app(own, prog_name="forge", standalone_mode=False, obj=Session(stands, further=further))
+        command = typer.main.get_command(app)
+        keep_help(command)
+        code = command(own, prog_name="forge", standalone_mode=False, obj=Session(stands, further=further))
     except Problem as problem:
         print(f"forge: {problem}", file=sys.stderr)
         return problem.code
@@ -61,6 +65,17 @@ def run(words: Sequence[str], stands: Path) -> int:
     except click.Abort:
         return 130
     return int(code or 0)
+
+
+def keep_help(command: click.Command) -> None:
+    """Gives arguments the help that they were declared with: click 8.5 forgets what Typer 0.25 has set."""
+    for part in getattr(command, "commands", {}).values():
+        keep_help(part)
+    for parameter in command.params:
+        if isinstance(parameter, TyperArgument) and not parameter.help and command.callback:
+            hints = inspect.signature(command.callback, eval_str=True).parameters
+            (declared,) = hints[str(parameter.name)].annotation.__metadata__
+            parameter.help = declared.help
 
 
 def sentence_of(wrong: click.ClickException) -> str:
