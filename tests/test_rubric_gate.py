@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from deploy.release import from_folder, from_registry
 from deploy.scores import result_files
 from eval.errors import one_sentence
 from eval.gate import Outcome
+from eval.graded import graded_difference
 from eval.rubric import rubric
 from eval.rubric_compare import rubric_compare
 from eval.rubric_gate import decide
@@ -70,6 +72,18 @@ def test_two_models_that_hardly_differ_anywhere_are_not_the_same_for_sure(change
     base = marked(lambda _: 0.0)
     found = marks_difference(base, marked(lambda number: 0.01 * (number % 2 == 0 and number < 2 * changed)))
     assert found.low < -0.1 and found.high > 0.1
+
+
+@pytest.mark.parametrize(("families", "each"), [(8, 2), (24, 1)])
+def test_a_true_loss_as_large_as_the_margin_rarely_passes(families: int, each: int) -> None:
+    draw, passed = random.Random(7), 0
+    clusters = {f"{family}-{number}": str(family) for family in range(families) for number in range(each)}
+    base = dict.fromkeys(clusters, 0.5)
+    for _ in range(400):
+        means = {str(family): draw.gauss(-0.05, 0.08) for family in range(families)}
+        after = {key: 0.5 + means[family] + draw.gauss(0, 0.12) for key, family in clusters.items()}
+        passed += graded_difference(base, after, clusters).low > -0.05
+    assert passed / 400 < 0.05
 
 
 # The gate
