@@ -21,6 +21,7 @@ from data.extract.unit import SourceError
 from data.extract.vault_embeds import INDEX
 from data.extract.vault_note import Unread
 from data.extract.vault_pieces import MOST
+from data.extract.vault_questions import MORE
 from data.extract.vault_survey import Reason
 from data.record import Assistant, Conversation, Drop, User
 from data.sample.vault import build_vault, write_vault
@@ -216,6 +217,7 @@ def test_a_long_note_is_cut_at_its_headings_and_a_long_section_told_in_turns(tmp
     assert "\n\n".join(trained(second)).split("\n\n") == paragraphs[10:]
     assert len(trained(first)) == 1 and len(trained(second)) > 1
     assert all(len(text) <= MOST for text in trained(second))
+    assert set(asked(second)[1:]) <= set(MORE)
     assert "First" in asked(first)[0] and "Second" in asked(second)[0]
 
 

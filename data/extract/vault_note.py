@@ -135,7 +135,7 @@ def _blanked(lines: list[str]) -> Iterator[str]:
     """The lines, empty where they are code: between fences, or indented after an empty line outside of a list."""
     fence, in_list, indented, empty_before = "", False, False, True
     for line in lines:
-        match = _FENCE.match(line)
+        match = _FENCE.match(line) if "```" in line or "~~~" in line else None
         if fence:
             if match and match[1].startswith(fence) and not match[2].strip():
                 fence = ""

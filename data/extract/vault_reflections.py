@@ -8,7 +8,7 @@ with one of the phrases is a reflection by itself.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 import msgspec
@@ -49,21 +49,22 @@ class Section(msgspec.Struct, frozen=True):
 
 
 class Signs(msgspec.Struct, frozen=True):
-    """What to look for, compiled: `any` is one search for all that could make a note interesting."""
+    """What to look for, made once. `tags` and `hints`, which are the phrases, are in lower case, for a quick look."""
 
-    any: re.Pattern[str]
+    tags: tuple[str, ...]
+    hints: tuple[str, ...]
     phrases: re.Pattern[str]
     journals: re.Pattern[str]
 
 
 @lru_cache(maxsize=16)
 def signs_of(config: VaultConfig) -> Signs:
-    phrases = "|".join(r"\s+".join(map(re.escape, phrase.split())) for phrase in config.phrases if phrase.strip())
-    tags = "|".join(re.escape(tag.strip("#/")) for tag in config.tags if tag.strip("#/"))
-    either = rf"\b(?:{phrases})(?:d|ed|s)?\b" if phrases else r"(?!)"
+    words = [phrase.split() for phrase in config.phrases if phrase.strip()]
+    either = "|".join(r"\s+".join(map(re.escape, phrase)) for phrase in words)
     return Signs(
-        any=re.compile(rf"{either}|(?:{tags or '(?!)'})\b", re.IGNORECASE),
-        phrases=re.compile(either, re.IGNORECASE),
+        tags=tuple(tag.strip("#/").lower() for tag in config.tags if tag.strip("#/")),
+        hints=tuple(" ".join(phrase).lower() for phrase in words),
+        phrases=re.compile(rf"\b(?:{either})(?:d|ed|s)?\b" if words else r"(?!)", re.IGNORECASE),
         journals=re.compile(config.journals),
     )
 
@@ -71,9 +72,14 @@ def signs_of(config: VaultConfig) -> Signs:
 def could_reflect(text: str, config: VaultConfig) -> bool:
     """Whether a note is worth parsing: a quick look, which finds too much rather than too little."""
     signs = signs_of(config)
-    if signs.any.search(text):
+    if _has_one(text, (*signs.tags, *signs.hints)):
         return True
-    return any(signs.journals.search(match[1]) for match in _ANY_HEADING.finditer(text))
+    return any(signs.journals.search(plain_heading(match[1])) for match in _ANY_HEADING.finditer(text))
+
+
+def _has_one(text: str, hints: Iterable[str]) -> bool:
+    plain = " ".join(text.lower().split())
+    return any(hint in plain for hint in hints)
 
 
 _ANY_HEADING = re.compile(r"^#{1,6}[ \t]+(.*?)[ \t#]*$", re.MULTILINE)
@@ -123,7 +129,9 @@ def _in_section(section: Section, lines: Sequence[str], config: VaultConfig) -> 
 
 def _paragraphs(section: Section, lines: Sequence[str], config: VaultConfig) -> Iterator[Found]:
     """The paragraphs with a phrase, neighbours as one. What stands in a quote was said by somebody else."""
-    phrases = signs_of(config).phrases
+    phrases, hints = signs_of(config).phrases, signs_of(config).hints
+    if not _has_one("\n".join(lines[section.start : section.end]), hints):
+        return
     last: Found | None = None
     for start, end in _blocks(lines, section.start, section.end):
         text = " ".join(map(without_inline_code, lines[start:end]))

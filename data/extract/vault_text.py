@@ -39,7 +39,7 @@ _WAY = re.compile(
 _ROW = re.compile(r"\s*\|.*\|\s*$")
 _RULER = re.compile(r"[\s|:-]+$")
 _TICK = re.compile(r"[\s\d.,:/%✓✔✅❌☑☐⬜🟩🟥⭐★☆xX✗✘\-–—]*(?:\[[ xX]\])?(?:yes|no|done|n/a)?\s*", re.IGNORECASE)
-_EMPHASIS = re.compile(r"[\W\d_]+")
+_NO_LETTERS = {code: None for code in range(128) if not chr(code).isalpha()}
 _SPACES = re.compile(r"(?<=\S)[ \t]{2,}(?=\S)")
 MOST_KEY = 160  # characters; no template has a longer line, but a note and its copies do
 LEAST_KEY = 4  # letters; a shorter line is anybody's
@@ -53,9 +53,9 @@ def tidy(lines: Sequence[str], embed: Embed, repeated: Container[str] = ()) -> s
 
 def line_key(line: str) -> str:
     """What makes a line the same as one in another note: its letters. '' for a heading, a paragraph, hardly a word."""
-    if HEADING.match(line) or len(line) > MOST_KEY:
+    if line.startswith("#") or len(line) > MOST_KEY:
         return ""
-    key = _EMPHASIS.sub("", line).lower()
+    key = line.translate(_NO_LETTERS).lower()
     return key if len(key) >= LEAST_KEY else ""
 
 
