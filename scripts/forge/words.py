@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,7 +26,6 @@ Overrides = Annotated[
 Why = Annotated[str, typer.Option(help="a reason for the history")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON value on stdout, for programs")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="say what would be done, and stop")]
-OutFile = Annotated[Path | None, typer.Option(help="a file to write")]
 
 
 class Panel(StrEnum):
