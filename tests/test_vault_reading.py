@@ -296,6 +296,13 @@ def test_turns_hold_every_word_in_order(text: str, times: int) -> None:
     assert all(0 < len(turn) <= MOST for turn in turns)
 
 
+def test_a_turn_is_cut_between_paragraphs_else_sentences_and_ideographs_take_more_room() -> None:
+    sentence, paragraph = f"{'word ' * 20}end.", "para " * 300
+    assert turns_of(f"{paragraph}\n\n{paragraph}\n\n{paragraph}") == [paragraph.strip()] * 3
+    assert all(turn.endswith("end.") for turn in turns_of(" ".join([sentence] * 100)))
+    assert max(map(len, turns_of("日本語を書く。" * 500))) <= MOST // 3
+
+
 def test_words_are_counted_where_nobody_writes_spaces_too() -> None:
     assert (words_in("one two  three"), words_in("日本語です。")) == (3, 3)
 
@@ -366,7 +373,7 @@ def test_any_text_is_parsed_without_losing_a_line(front: str, body: str) -> None
         "text",
         "? [a]: b\n: c: &a *b",
         f"a: {'x' * MOST_FRONT}",
-        *(deep * 15_000 for deep in ("[", "- ", "? ", "{a: ")),
+        *(deep * (60_000 // len(deep)) for deep in ("[", "- ", "? ", "{a: ")),
     ],
 )
 def test_front_matter_that_is_no_mapping_is_broken_and_the_body_is_read(front: str) -> None:
