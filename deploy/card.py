@@ -45,7 +45,7 @@ def front_matter(release: Release, repo: str) -> str:
         license_name=licence.name if licence else None,
         license_link=licence.link if licence else None,
         pipeline_tag="text-generation",
-        tags=["lora", "axolotl", "gastown", *([f"role:{role}"] if role else [])],
+        tags=["lora", "axolotl", *([] if is_pack(release) else ["gastown"]), *([f"role:{role}"] if role else [])],
         model_name=repo.split("/")[1] if results else None,
         eval_results=results or None,
     )
@@ -82,6 +82,7 @@ def body(release: Release, repo: str, tag: str | None) -> str:
         targets=target_modules(release.config),
         benches=[run for run in release.evaluations if isinstance(run, RoleBench)],
         rubrics=[run for run in release.evaluations if isinstance(run, Rubric)],
+        is_pack=is_pack(release),
         gate=release.version.evaluation if release.version and release.evaluations else None,
         dataset=release.dataset,
         licence_text=licence_text(release.base_model),
@@ -120,6 +121,12 @@ def role_of(release: Release) -> str | None:
     files = release.training.data if release.training else ()
     roles = {match["role"] for rows in files if (match := ROW_FILE.fullmatch(rows.name))}
     return roles.pop() if len(roles) == 1 and roles != {"gastown"} else None
+
+
+def is_pack(release: Release) -> bool:
+    """Whether it answers in a domain: it was marked by the rubric, and never played an agent's scenarios."""
+    kinds = set(map(type, release.evaluations))
+    return Rubric in kinds and RoleBench not in kinds
 
 
 def gguf_file(release: Release, kind: str) -> str | None:

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.adapter import Refusal
-from deploy.card import body
+from deploy.card import body, front_matter
 from deploy.evidence import adapter_digest
 from deploy.registry import Registry
 from deploy.registry.__main__ import main as registry_command
@@ -260,6 +260,8 @@ def test_marks_are_judged_kept_and_promoted(registered: Town, capsys: pytest.Cap
     assert "| mayor | 20 % [19, 21] | 60 % [59, 61] | 60 % | 60 % | n/a | n/a | 20 |" in card
     assert "structure 25, correctness 40, similarity 20, completeness 15" in card
     assert "It passed the gate of its registry." in card and "The floor is" not in card
+    assert "replaces no professional" in card and "coding agents" not in card and "tool calls" not in card
+    assert "gastown" not in front_matter(release, "my-town/mayor")
     (name,) = (scores := result_files(release, "my-town/mayor"))
     assert name == ".eval_results/rubric.yaml" and "of the marks, 95 % interval 58." in scores[name]
     assert "20 tasks in 10 families; the base alone 20." in scores[name]
@@ -274,6 +276,7 @@ def test_a_card_has_scenarios_and_marks_side_by_side_and_no_interval_of_few_fami
     card = body(release, "my-town/mayor", None)
     assert "| mayor | 0 % [0, 28] | 100 % [72, 100] | 10 % | 20 |" in card
     assert "| mayor | 60 % (too few families) | 60 % |" in card and "The floor is" in card
+    assert "Transcripts of coding agents" in card and "- It writes tool calls as text" in card
     scores = result_files(release, "my-town/mayor")
     assert sorted(scores) == [".eval_results/role-bench.yaml", ".eval_results/rubric.yaml"]
     assert "not known: too few families" in scores[".eval_results/rubric.yaml"]
@@ -312,6 +315,21 @@ def test_marks_of_another_adapter_or_another_kind_are_refused(registered: Town, 
         ):
             with pytest.raises(Refusal, match=said):
                 registry.attach_evaluation("mayor", 1, *pair)
+
+
+def test_a_judgement_on_few_families_has_no_interval(
+    registered: Town, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    folder = registered.root / "adapters/mayor/v1"
+    facts = {**FACTS, "base_model": BASE_MODEL}
+    sides = []
+    for middle, adapter in ((0.2, None), (0.6, {**ADAPTER, "sha256": adapter_digest(folder)})):
+        run = make_rubric(marked(noisy(middle), families=7), adapter is not None, facts={**facts, "adapter": adapter})
+        sides.append(str(save_rubric(run, tmp_path / f"{middle}.json")))
+    assert registry_command(["--root", str(registered.root), "evaluate", "mayor", "v1", *sides]) == 0
+    said = capsys.readouterr().out
+    assert "mayor@v1: inconclusive" in said and "base 20 % too few, adapter 60 % too few of the marks" in said
+    assert "7 families of tasks are too few for an interval" in said
 
 
 def test_marks_of_another_domain_do_not_release_a_role(registered: Town) -> None:

@@ -16,6 +16,7 @@ from deploy.registry.forgotten import forgotten_in
 from deploy.registry.training import read_run
 from deploy.registry.values import Export, Promotion, Rate, RoleVersions, Version
 from deploy.registry.words import counted
+from deploy.results import LEAST_FAMILIES
 
 MANY = 20  # sessions of a tree; --json has all
 
@@ -62,13 +63,15 @@ def about_evaluation(version: Version) -> Iterator[str]:
 
 
 def share(rate: Rate) -> str:
-    """`60 % [31, 83]`"""
-    return f"{100 * rate.value:.0f} % [{100 * rate.low:.0f}, {100 * rate.high:.0f}]"
+    """`60 % [31, 83]`, or `60 % too few` families for an interval"""
+    interval = f"[{100 * rate.low:.0f}, {100 * rate.high:.0f}]" if rate.families >= LEAST_FAMILIES else "too few"
+    return f"{100 * rate.value:.0f} % {interval}"
 
 
 def points(rate: Rate) -> str:
-    """`+41.2 [+10.0, +60.1]`"""
-    return f"{100 * rate.value:+.1f} [{100 * rate.low:+.1f}, {100 * rate.high:+.1f}]"
+    """`+41.2 [+10.0, +60.1]`, or `+41.2 too few`"""
+    interval = f"[{100 * rate.low:+.1f}, {100 * rate.high:+.1f}]" if rate.families >= LEAST_FAMILIES else "too few"
+    return f"{100 * rate.value:+.1f} {interval}"
 
 
 def promoted(done: Promotion) -> str:
