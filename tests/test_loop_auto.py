@@ -310,8 +310,10 @@ def test_a_config_that_breaks_later_is_a_failure_and_no_end(tmp_path: Path, monk
 BAD = [
     (["auto", "start", "nobody"], "has no role nobody"),
     (["auto", "start", "mayor", "crew", "--config", "configs/data.yml"], "--config is of one role"),
-    (["auto", "start", "mayor", "--strong", "big"], "--strong is no URL#MODEL"),
+    (["auto", "start", "mayor", "--strong", "big"], "command line: strong.endpoint is no URL#MODEL"),
     (["auto", "stop"], "auto does not run"),
+    (["iterate", "mayor", "--margin", "5"], "gate.margin must be in 0..1 (1 excluded), not 5.0."),
+    (["iterate", "mayor", "--samples", "0"], "evaluation.samples must be more than 0, not 0."),
     (["iterate", "mayor", "--scenarios", "nowhere"], "nowhere/mayor.jsonl does not exist"),
     (["iterate", "mayor", "--loop", "nowhere.yml"], "no such file"),
     (["iterate", "Mayor"], "is no name of a role"),

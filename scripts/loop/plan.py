@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from configs.strict_yaml import ConfigError, load_mapping
 from scripts.loop.errors import BadInput
-from scripts.loop.settings import Settings, faults_of_endpoint
+from scripts.loop.settings import Settings, contradictions
 
 Kind = Literal["town", "pack"]
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
@@ -172,4 +172,4 @@ def _problems(plan: Plan, data: dict[str, Any]) -> Iterator[str]:
             f"{rows} does not exist, so there is nothing to add to. Build it: "
             f"python -m data.pipeline all --config {config} --out {plan.datasets}."
         )
-    yield from faults_of_endpoint(plan.settings.strong.endpoint, "--strong")
+    yield from (f"command line: {problem}" for problem in contradictions(plan.settings))

@@ -127,7 +127,7 @@ def load_settings(path: Path = DEFAULT) -> Settings:
     problems = list(_problems(raw, Settings, ""))
     if not problems:
         settings = msgspec.convert(raw, Settings)
-        problems = list(_contradictions(settings))
+        problems = list(contradictions(settings))
     if problems:
         raise BadInput("\n".join(f"{path}: {problem}" for problem in problems))
     return settings
@@ -151,7 +151,8 @@ def issubclass_struct(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
-def _contradictions(settings: Settings) -> Iterator[str]:
+def contradictions(settings: Settings) -> Iterator[str]:
+    """What cannot be meant, one sentence each."""
     for name, share in (("generated", settings.shares.generated), ("own", settings.shares.own)):
         if not 0 <= share < 1:
             yield f"shares.{name} must be in 0..1 (1 excluded), not {share}."
