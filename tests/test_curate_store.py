@@ -155,7 +155,8 @@ def without_times(path: Path) -> list[Any]:
 
 
 def test_an_edit_and_a_trim_stand_together_and_approving_keeps_both(store: Store) -> None:
-    store.decide(ONE, "edit", Change({1: "Look.", 6: "gone later"}), author="ann")
+    store.decide(ONE, "edit", Change({6: "gone later"}), author="ann")
+    store.decide(ONE, "edit", Change({1: "Look."}), author="ann")
     store.decide(ONE, "trim", Change(last=4), author="ann")
     store.decide(ONE, "approve", author="bob")
     now = store.example(ONE)
@@ -187,6 +188,8 @@ def test_nobody_can_change_or_delete_a_decision(store: Store) -> None:
     ("texts", "says"),
     [
         ({1: 'password = "hT7#kq9Zr2xLw5Vb"'}, "looks like a secret"),
+        ({1: f"Log in with ghp_{'a1B2' * 9}."}, r"looks like a secret \(GitHub Token\)"),  # the second scan alone
+        ({4: "It stands in /home/hT7gert/notes.txt."}, "a personal name"),  # the redactor alone
         ({1: "word " * 5000}, "tokens; 4096 fit"),
     ],
 )
@@ -291,8 +294,10 @@ def test_what_is_forgotten_is_gone_from_the_file(tmp_path: Path, store: Store) -
     assert forget(store.database, {"s0"}) == (0, 0)
     assert finding.progress(store.database)["examples"] == 5 and store.example(ONE).entry.state == "rejected"
     assert finding.count(store.database, Filters(search="number 1")) == 0
+    indexed = store.database.execute("SELECT count(*) FROM words WHERE words MATCH 'number'").fetchone()[0]
+    assert indexed == 4
+    content = b"".join(path.read_bytes() for path in tmp_path.glob("curation.db*"))  # with its log, still open
     store.database.close()
-    content = b"".join(path.read_bytes() for path in tmp_path.glob("curation.db*"))
     assert b"zanzibar" not in content and b"Number 1:" not in content and b"Number 5:" in content
     with Store(tmp_path / "curation.db") as again:
         assert load(again, dataset(tmp_path / "rows", [*many(8), window(ONE, replies=3)]), {"s0"}).forgotten == 4
@@ -303,6 +308,16 @@ def test_a_decision_follows_the_text_and_not_the_row(tmp_path: Path, store: Stor
     moved = msgspec.structs.replace(many(8)[1], id="s0:0.0#77")
     load(store, dataset(tmp_path / "rows", [moved]))
     assert store.example("s0:0.0#77").entry.state == "rejected"
+
+
+def test_a_script_that_ran_before_a_build_can_run_after_it(tmp_path: Path, store: Store) -> None:
+    script = tmp_path / "decisions.jsonl"
+    script.write_text('{"id": "s0:0.0#1", "action": "reject"}\n')
+    assert apply_file(store, script, "ann").done == {"reject": 1}
+    load(store, dataset(tmp_path / "rows", [one for one in many(8) if one.id != "s0:0.0#1"]))
+    assert apply_file(store, script, "ann").done == {"unchanged": 1}
+    load(store, dataset(tmp_path / "rows", [window("s0:0.0#1", "Another text under that id.")]))
+    assert apply_file(store, script, "ann").done == {"reject": 1}
 
 
 def test_every_line_of_a_script_is_taken_or_named(store: Store, tmp_path: Path) -> None:

@@ -7,12 +7,10 @@ import sqlite3
 from collections.abc import Sequence
 
 from data.curate.database import has_index
-from data.curate.store import ENTRY, entry_of
+from data.curate.store import ENTRY, LIVE, entry_of
 from data.curate.values import LENGTHS, STATES, Entry, Filters
 
 PAGE = 50
-# An undecided example that its dataset no longer has is nobody's work; what was decided about stays in sight.
-LIVE = "(NOT stale OR state != 'undecided')"
 
 
 def page(database: sqlite3.Connection, filters: Filters, offset: int = 0, limit: int = PAGE) -> list[Entry]:

@@ -21,6 +21,8 @@ from data.curate.database import connect, transaction
 from data.curate.turns import Turn, key_of
 from data.curate.values import About, Act, Conflict, Decision, Entry, Example, state_of
 
+# An undecided example that its dataset no longer has is nobody's work; what was decided about stays in sight.
+LIVE = "(NOT stale OR state != 'undecided')"
 ENTRY = "place, key, id, role, split, source, tokens, trained, quality, preview, decision, state"
 
 # Says what is wrong with an example after a change, by raising Refused.
@@ -44,15 +46,18 @@ class Store:
         self.database.close()
 
     def example(self, name: str) -> Example:
-        """The example with a key, or with the id of its row. Raises Refused where there is none, or several."""
-        found = self.database.execute(f"SELECT {ENTRY} FROM examples WHERE key = ?", (name,)).fetchall()
+        """The example with a key, or with the id of its row, as the newest dataset has it.
+
+        Raises Refused where there is none, or several.
+        """
+        found = self.database.execute(f"SELECT {ENTRY}, stale FROM examples WHERE key = ?", (name,)).fetchall()
         if not found:
-            query = f"SELECT {ENTRY} FROM examples WHERE id = ? AND NOT stale LIMIT 2"
+            query = f"SELECT {ENTRY}, stale FROM examples WHERE id = ? AND {LIVE} ORDER BY stale LIMIT 2"
             found = self.database.execute(query, (name,)).fetchall()
-        if len(found) != 1:
-            if found:
-                raise Refused(f"Several examples are of row {name}, in several datasets. Give the key of one.")
+        if not found:
             raise Refused(f"There is no example {name}. Read its dataset first, with --rows.")
+        if len(found) > 1 and found[0]["stale"] == found[1]["stale"]:
+            raise Refused(f"Several examples are of row {name}, in several datasets. Give the key of one.")
         entry = entry_of(found[0])
         row = self.database.execute("SELECT turns, about FROM texts WHERE place = ?", (entry.place,)).fetchone()
         return Example(entry, _turns.decode(row["turns"]), _about.decode(row["about"]), self._decision(entry.decision))
@@ -157,7 +162,7 @@ def current_of(history: Sequence[Decision]) -> Decision | None:
 
 
 def entry_of(row: sqlite3.Row) -> Entry:
-    return msgspec.convert(dict(row), Entry)
+    return msgspec.convert({name: row[name] for name in Entry.__struct_fields__}, Entry)
 
 
 def decision_of(row: sqlite3.Row) -> Decision:
