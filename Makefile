@@ -36,13 +36,16 @@ export OMP_NUM_THREADS ?= 1
 export AXOLOTL_DO_NOT_TRACK := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: all data config validate plan train runs run-report sweep phases eval lm-eval register versions judge promote rollback lineage \
-	merge gguf onnx ollama push engine serve archive bench bench-eval bench-serve report smoke release-smoke test check lint clean
+.PHONY: all data curate config validate plan train runs run-report sweep phases eval lm-eval register versions judge promote rollback lineage \
+	merge gguf onnx ollama push engine serve archive bench bench-eval bench-serve report smoke release-smoke packs-smoke test check lint clean
 
 all: data
 
 data: $(VENV)/.light
 	@$(MAKE) --no-print-directory -C data all PYTHON=$(abspath $(BIN)/python) SESSIONS="$(SESSIONS)" OUT="$(OUT)"
+
+curate: $(VENV)/.light
+	@$(BIN)/python -m data.curate --rows "$(OUT)"
 
 RECIPE = $(ROLE) $(addprefix --with ,$(WITH))
 NAMED_RUN = $(addprefix --run ,$(RUN))
@@ -164,6 +167,9 @@ smoke: $(VENV)/.train
 release-smoke: $(VENV)/.train
 	@PATH="$(abspath $(BIN)):$$PATH" scripts/release_smoke.sh
 
+packs-smoke: $(VENV)/.train
+	@PATH="$(abspath $(BIN)):$$PATH" scripts/packs_smoke.sh
+
 test: $(VENV)/.test
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest --durations=15
 
@@ -188,7 +194,7 @@ $(VENV)/.train: $(VENV)/.light requirements-gpu.txt
 	@$(PIP) --requirement requirements-gpu.txt
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.train $(if $(CI),$(VENV)/.sky)
+$(VENV)/.test: $(VENV)/.train $(if $(CI),$(VENV)/.sky $(VENV)/.mlx)
 	@$(PIP) --editable '.[dev]'
 ifdef CI
 	@( for tool in /usr/sbin/sshd rsync chromium bwrap buildah mmdebstrap; do command -v $$tool || exit; done ) >/dev/null || \
@@ -203,7 +209,16 @@ $(VENV)/.sky: $(VENV)/.light
 	@$(VENV)/sky/bin/python -m pip install --quiet --disable-pip-version-check skypilot==0.14.1
 	@touch $@
 
-# What cannot be made again stays: archived transcripts, captures, the list of what nobody may use, and what was released.
+# mlx-lm brings a newer transformers, so it has an environment of its own. On Linux it needs mlx's CPU part.
+$(VENV)/.mlx: $(VENV)/.light
+	@$(PYTHON) -m venv $(VENV)/mlx
+	@$(VENV)/mlx/bin/python -m pip install --quiet --disable-pip-version-check mlx-lm==0.32.2 \
+		$(if $(filter Darwin,$(shell uname -s)),mlx==0.32.4,'mlx[cpu]==0.32.4')
+	@touch $@
+
+# What cannot be made again stays: archived transcripts, captures, what people compared, judged and decided, what was mined,
+# the rounds of the loop, the packs, the list of what nobody may use, and what was released.
+KEPT := archive captures comparisons votes.db* judged curation.db* mined loop packs forgotten.txt registry.db* adapters evals
+
 clean:
-	@test ! -d output || find output -mindepth 1 -maxdepth 1 ! -name archive ! -name captures ! -name forgotten.txt \
-		! -name "registry.db*" ! -name adapters ! -name evals -exec rm -rf {} +
+	@test ! -d output || find output -mindepth 1 -maxdepth 1 $(foreach name,$(KEPT),! -name "$(name)") -exec rm -rf {} +

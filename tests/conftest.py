@@ -30,7 +30,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 # The files with real trainings, the longest first: none of them may start when the other worker has nothing left to do.
-LONGEST = ("test_smoke", "test_scripts_real_training", "test_train_real", "test_preferences_train", "test_infra_image")
+LONGEST = (
+    "test_smoke",
+    "test_scripts_real_training",
+    "test_train_real",
+    "test_preferences_train",
+    "test_mlx_train",
+    "test_infra_image",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

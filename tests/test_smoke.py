@@ -14,6 +14,7 @@ from configs.files import CONFIGS
 from configs.rules import problems_of
 from configs.strict_yaml import load_mapping
 from data.config import load_config
+from deploy.registry import Registry
 from eval.episode import gold_answers, rehearse
 from eval.scenario import instance, load_scenarios
 from eval.score import score_run
@@ -24,6 +25,7 @@ ROOT = Path(__file__).parent.parent
 SMOKE = ROOT / "scripts" / "smoke.sh"
 SECOND = ROOT / "scripts" / "release_second.yml"
 RELEASE = ROOT / "scripts" / "release_smoke.sh"
+PACKS = ROOT / "scripts" / "packs_smoke.sh"
 PHASES = [str(ROOT / "scripts/phases.sh"), "--roles", "refinery", "--root", "output/smoke", "--with", "smoke"]
 PLAYED = ["--config", "output/smoke/data.yml", "--scenarios", "scripts/smoke_scenarios", *("--max-new-tokens", "2048")]
 
@@ -164,6 +166,22 @@ def test_the_adapter_is_released_served_changed_under_load_and_fetched_from_a_hu
         assert "1 Q4_K" in (ROOT / f"output/smoke/gguf-v{version}.log").read_text("utf-8")
     assert re.search(r"[0-9]+ answers under load: [0-9]+ by refinery@v1, [0-9]+ by refinery@v2, 0 failed", said)
     assert "adapter_model.safetensors came back as it went" in said
+
+
+@pytest.mark.slow
+def test_a_companion_goes_from_a_vault_to_a_round_that_promotes_and_one_that_the_gate_refuses(
+    smoked: str, llama_server: Path
+) -> None:
+    ran = subprocess.run([str(PACKS)], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
+    root = ROOT / "output/packs-smoke"
+    assert "companion@v1: passed" in ran.stdout and "2 rejected by a curator" in ran.stdout
+    assert re.search(r"the stronger model: scripted .*\n. You keep the seal by the last orchard", ran.stdout)
+    (role,) = Registry.open(root).roles()
+    assert (role.role, role.live, role.previous) == ("companion", 2, 1)
+    first, second = (json.loads((root / f"loop/companion/r{n}/state.json").read_text("utf-8")) for n in (1, 2))
+    assert (first["outcome"], second["outcome"]) == ("promoted", "refused")
+    assert "v2" in " ".join(second["reasons"]), "the second is held against what the first made live"
 
 
 def test_the_second_version_is_a_recipe_like_any_other() -> None:

@@ -11,7 +11,10 @@ from scripts.forge import places
 from scripts.forge.rooms import room
 from scripts.forge.words import AnyRole, DryRun, Json, Panel, option
 
-Sessions = Annotated[Path | None, typer.Option(metavar="DIR", help="transcripts (default: ~/.claude/projects)")]
+Sessions = Annotated[
+    Path | None,
+    typer.Option(metavar="PATH", help="transcripts (default: ~/.claude/projects); of a pack, a vault or a file"),
+]
 Workers = Annotated[int | None, typer.Option(metavar="N", min=1, help="processes (default: one for each core)")]
 OfPack = Annotated[
     str, typer.Option("--pack", metavar="NAME", help="rows of this pack", autocompletion=places.complete_pack)
