@@ -72,6 +72,11 @@ def test_each_way_to_fail_has_its_name(tmp_path: Path, failure: Failure, at_end:
     assert judge(run_folder(tmp_path, at_end), threshold=5.0) is failure
 
 
+def test_a_state_without_its_plan_is_named(tmp_path: Path) -> None:
+    run_folder(tmp_path, {key: value for key, value in state().items() if key != "num_train_epochs"})
+    assert judge(tmp_path, None) is Failure.UNREADABLE_STATE
+
+
 def test_a_state_cut_off_in_the_middle_is_named(tmp_path: Path) -> None:
     run_folder(tmp_path)
     (tmp_path / "trainer_state.json").write_text('{"global_step": 5', encoding="utf-8")

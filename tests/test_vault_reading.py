@@ -199,6 +199,10 @@ FOUND: dict[str, list[tuple[str, str]]] = {
     "- plain\n- I realized it\n  late\n- plain": [("I realized", "- I realized it\n  late")],
     "> I think somebody else said this": [],
     "`I think` is the name of #a thing": [],
+    "## Lesson plan\nPage 3.": [],
+    "## Evening class notes\nBring a pen.": [],
+    "## Lessons learned\nAsk first.": [(JOURNAL, "Ask first.")],
+    "## Evening, 3 May\nQuiet.": [(JOURNAL, "Quiet.")],
     "## Not a journal\n```\n#insight I think\n```": [],
     "The analysis of a decision is no tag": [],
 }

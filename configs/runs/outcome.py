@@ -53,6 +53,7 @@ def judge(folder: Path, threshold: float | None) -> Outcome | Failure:
         losses = [float(entry["loss"]) for entry in state["log_history"] if "loss" in entry]
         evals = [(int(e["step"]), float(e["eval_loss"])) for e in state["log_history"] if "eval_loss" in e]
         steps, max_steps = int(state["global_step"]), int(state["max_steps"])
+        float(state["epoch"]), float(state["num_train_epochs"])
     except (ValueError, KeyError, TypeError, OSError):
         return Failure.UNREADABLE_STATE
     if failure := why_not_done(state, losses, evals, threshold):
