@@ -200,6 +200,7 @@ ifdef CI
 	@( for tool in /usr/sbin/sshd rsync chromium bwrap buildah mmdebstrap; do command -v $$tool || exit; done ) >/dev/null || \
 		{ apt-get -qq update && apt-get -qq -y install openssh-server rsync chromium bubblewrap && \
 		apt-get -qq -y install --no-install-recommends buildah mmdebstrap; } >/dev/null
+	@$(BIN)/python -m deploy.engine >/dev/null || echo "There is no llama-server, so the tests that need one are skipped, by name." >&2
 endif
 	@touch $@
 
