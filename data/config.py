@@ -39,9 +39,9 @@ class VaultConfig(Struct, frozen=True):
     phrases: tuple[str, ...] = (
         "I think", "I feel", "I realize", "I wonder", "Looking back", "What if", "On one hand", "Ultimately decided",
     )  # fmt: skip
-    journals: str = (  # `Lessons learned` and `Evening, 3 May`, but not `Lesson plan`
-        r"(?i)^(?:(?:journal|reflections?|daily (?:log|notes?)|morning pages|gratitude)\b"
-        r"|(?:evening(?: pages| reflections?)?|lessons?(?: learned)?)\s*(?:[^\w\s].*|\d.*)?$)"
+    journals: str = (  # `Lessons of May` and `Evening, 3 May`, but not `Lesson plan`
+        r"(?i)^(?:(?:journal|reflections?|daily (?:log|notes?)|morning pages|gratitude|lessons)\b"
+        r"|(?:evening(?: pages| reflections?)?|lesson(?: learned)?)\s*(?:[^\w\s].*|\d.*)?$)"
     )
     leave_out: tuple[str, ...] = (".obsidian", ".trash", "templates", "template", "attachments")
     max_bytes: int = 5_000_000

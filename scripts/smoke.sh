@@ -5,23 +5,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-role=refinery dry_run=false
-while (($#)); do
-  case "$1" in
-    --dry-run) dry_run=true; shift ;;
-    -h | --help) sed -n '2,4s/^# \{0,1\}//p' "$0"; exit 0 ;;
-    *) echo "smoke: there is no option $1; see --help" >&2; exit 2 ;;
-  esac
-done
-
-python="${PYTHON:-.venv/bin/python}"
-[[ -x "$python" ]] || python="$(command -v python3)" || { echo "smoke: there is no Python; run \`make all\` first" >&2; exit 1; }
-root=output/smoke
-# One thread: two are slower on a shared machine at this size, and the order of sums stays the same.
-export OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
-
 # shellcheck source=scripts/steps.sh disable=SC1091
 source scripts/steps.sh
+begin smoke "$@"
+role=refinery root=output/smoke
 
 "$dry_run" || { rm -rf "$root" && mkdir -p "$root"; }
 tiny_base "$root"

@@ -1,6 +1,22 @@
 # shellcheck shell=bash disable=SC2154
-# What the walkthroughs share: a step with its title and its seconds, and the tiny base. Sourced, never run; $dry_run and
-# $python are theirs.
+# What the walkthroughs share: their options, a step with its title and its seconds, and the tiny base. Sourced, never run.
+
+begin() { # begin NAME [--dry-run]: reads the options of the walkthrough NAME, and finds Python
+  local name="$1"
+  shift
+  dry_run=false
+  while (($#)); do
+    case "$1" in
+      --dry-run) dry_run=true; shift ;;
+      -h | --help) sed -n '2,4s/^# \{0,1\}//p' "$0"; exit 0 ;;
+      *) echo "$name: there is no option $1; see --help" >&2; exit 2 ;;
+    esac
+  done
+  python="${PYTHON:-.venv/bin/python}"
+  [[ -x "$python" ]] || python="$(command -v python3)" || { echo "$name: there is no Python; run \`make all\` first" >&2; exit 1; }
+  # One thread: two are slower on a shared machine at this size, and the order of sums stays the same.
+  export OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
+}
 
 step() { # step "what happens" COMMAND...
   local title="$1" started=$SECONDS

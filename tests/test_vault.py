@@ -24,7 +24,8 @@ from data.extract.vault_pieces import MOST
 from data.extract.vault_questions import MORE
 from data.extract.vault_survey import Reason
 from data.record import Assistant, Conversation, Drop, User
-from data.sample.vault import build_vault, write_vault
+from data.sample.disk import replace_folder
+from data.sample.vault import build_vault
 from data.stage import Ledger
 from data.stages import read_unit
 from tests.small_build import build, lines
@@ -252,7 +253,7 @@ def test_what_is_no_vault_is_one_sentence_with_the_fix(tmp_path: Path, prepare: 
 
 
 def test_the_sample_vault_becomes_rows_that_name_their_notes_and_nobody_is_lost(tmp_path: Path) -> None:
-    write_vault(tmp_path / "vault", build_vault(300))
+    replace_folder(tmp_path / "vault", build_vault(300))
     (tmp_path / "projects").mkdir()
     source = {"kind": "vault", "path": str(tmp_path / "vault"), "role": "companion"}
     companion = {"companion": {"system": "You think as I do."}}

@@ -17,7 +17,8 @@ from data.extract import vault, vault_files, vault_note
 from data.extract.vault_files import TOGETHER, batches, note_files, ties
 from data.extract.vault_survey import Reason
 from data.record import Conversation, Drop
-from data.sample.vault import SEED, build_vault, main, write_vault
+from data.sample.disk import replace_folder
+from data.sample.vault import SEED, build_vault, main
 from tests.small_build import ROOT, build
 from tests.test_vault import OTHER, SAID, drops, made, read, trained, write
 
@@ -214,7 +215,7 @@ def test_the_sample_vault_is_the_same_for_the_same_seed_and_replaces_only_itself
 
 
 def test_the_sample_vault_shows_every_fate_that_a_folder_can_have_without_links(tmp_path: Path) -> None:
-    write_vault(tmp_path / "vault", build_vault(300))
+    replace_folder(tmp_path / "vault", build_vault(300))
     outcomes = read(tmp_path / "vault")
     seen = {drop.reason for drop in outcomes if isinstance(drop, Drop)}
     assert seen >= {"used", Reason.LEFT_OUT, Reason.EMPTY, Reason.NO_REFLECTION, Reason.BROKEN_TEXT}

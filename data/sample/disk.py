@@ -16,6 +16,11 @@ class NotATownError(Exception):
 def write_town(target: Path, files: Mapping[str, bytes]) -> None:
     """Put the files into `target`, replacing an older town there. Raises NotATownError for any other content."""
     check_target(target)
+    replace_folder(target, files)
+
+
+def replace_folder(target: Path, files: Mapping[str, bytes]) -> None:
+    """Put a folder of just these files in place of `target`, in one move. Raises OSError where that cannot be."""
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:

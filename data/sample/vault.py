@@ -7,14 +7,12 @@ notes, weekly reviews, a template, an attachment, and some notes that are broken
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
-from data.sample.disk import fill_folder, take_place
+from data.sample.disk import replace_folder
 from data.sample.vault_notes import KINDS, odd_files
 
 NOTES = 300
@@ -34,17 +32,6 @@ def build_vault(notes: int = NOTES, seed: int = SEED) -> dict[str, bytes]:
             path, text = make(rng, number)
             files[path] = text.encode()
     return files
-
-
-def write_vault(target: Path, files: dict[str, bytes]) -> None:
-    """Put the files into a folder, replacing an older sample vault there. Raises OSError where that is not possible."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
-        fill_folder(fresh, files)
-        take_place(fresh, target)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def why_not(target: Path) -> str:
@@ -69,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     problem = why_not(chosen.out)
     try:
         if not problem:
-            write_vault(chosen.out, files)
+            replace_folder(chosen.out, files)
     except OSError as error:
         problem = f"cannot write to {chosen.out}: {error.strerror}. Give a folder that you may write to."
     if problem:
