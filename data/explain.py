@@ -84,7 +84,9 @@ def _tell_origin(trace: Trace, whereabouts: Whereabouts) -> Iterator[str]:
     known = {"started": origin.started, "model": origin.model, "folder": origin.cwd, "branch": origin.branch}
     if any(known.values()):
         yield "  " + ", ".join(f"{name} {value}" for name, value in known.items() if value)
-    yield f"  lines {origin.lines[0]} to {origin.lines[1]} of {origin.file}"
+    yield (
+        f"  lines {origin.lines[0]} to {origin.lines[1]} of {origin.file}" if any(origin.lines) else f"  {origin.file}"
+    )
     proof = next((place for place in trace.trained if place.file == origin.file), Place("", "", 0, 0))
     yield from _real(origin.file, whereabouts.find(origin.file, proof.line, proof.id))
 

@@ -111,6 +111,14 @@ Dataset {dataset}: manifest.json has sha256 {manifest}.
     )
 
 
+def test_what_has_no_lines_is_told_without_them(
+    tmp_path: Path, config: DataConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such as a change of a repository."""
+    dataset = write_dataset(tmp_path / "datasets", [trace(f"{ONE}:0.0#0", file="petals", lines=(0, 0))])
+    assert "\n  petals\n" in said(capsys, dataset, config, f"{ONE}:0.0#0")
+
+
 def test_a_dropped_window_is_explained_by_its_drop(
     dataset: Path, config: DataConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
