@@ -62,7 +62,7 @@ def pack_changes(root: Path, base: Path) -> dict[str, Any]:
 def loop_changes(port: int) -> dict[str, Any]:
     """The loop for a pack of this size: questions that differ in one word are different questions here."""
     return {
-        "examples": {"families": 6, "each": 18},
+        "examples": {"families": len(UNKNOWN_AT_FIRST) - 1, "each": 12},
         "shares": {"generated": 0.7},
         "curation": {"min_answer": 10, "likeness": 0.99},
         "evaluation": {"max_new_tokens": 2048},

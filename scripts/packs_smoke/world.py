@@ -10,21 +10,26 @@ from typing import Any, Final
 
 # A kind of thing, and where each of them is kept. All are whole words to the tiny base, which knows some 470 of them.
 KINDS: Final[dict[str, dict[str, str]]] = {
-    "tools": {"hook": "cold table", "flint": "green harbor", "sling": "high tree"},
-    "letters": {"seal": "last orchard", "log": "first row", "mailer": "low port"},
-    "music": {"charts": "green tree", "pages": "cold quarry", "signal": "full table"},
-    "winter": {"lantern": "high harbor", "ember": "low orchard", "topaz": "long row"},
-    "images": {"videos": "first port", "badges": "last table", "labels": "cold tree"},
-    "taxes": {"ledger": "full harbor", "prices": "green quarry", "report": "low row"},
-    "orchard": {"seed": "long port", "willow": "high table", "branch": "first quarry"},
-    "harbor": {"tides": "last tree", "cranes": "full orchard", "docks": "green row"},
-    "trucks": {"clock": "low quarry", "drain": "long table", "crew": "last port"},
-    "tests": {"questions": "first harbor", "answer": "full tree", "transcript": "high row"},
+    "tools": {"hook": "cold table", "flint": "green harbor"},
+    "letters": {"seal": "last orchard", "log": "first row"},
+    "music": {"charts": "green tree", "pages": "cold quarry"},
+    "winter": {"lantern": "high harbor", "ember": "low orchard"},
+    "images": {"videos": "first port", "badges": "last table"},
+    "taxes": {"ledger": "full harbor", "prices": "green quarry"},
+    "orchard": {"seed": "long port", "willow": "high table"},
+    "harbor": {"tides": "last tree", "cranes": "full orchard"},
+    "trucks": {"clock": "low quarry", "drain": "long table"},
+    "tests": {"questions": "first harbor", "answer": "full tree"},
+    "mail": {"mailer": "low port", "sling": "high tree"},
+    "town": {"signal": "full table", "labels": "cold tree"},
+    "work": {"report": "low row", "crew": "last port"},
+    "memory": {"branch": "first quarry", "transcript": "high row"},
+    "stock": {"topaz": "long row", "docks": "green row"},
 }
-# What the Q&A file leaves out at first, and the stronger model can tell.
-UNKNOWN_AT_FIRST: Final = ("letters", "winter", "images", "taxes", "harbor", "trucks")
+# What the Q&A file leaves out at first, and the stronger model can tell: all but one kind in the first round.
+UNKNOWN_AT_FIRST: Final = ("letters", "winter", "images", "taxes", "orchard", "harbor", "trucks", "stock")
 # What no writer of examples hears of.
-HELD_OUT: Final = ("music", "orchard", "tests")
+HELD_OUT: Final = ("music", "tests", "town", "memory")
 ROWS: Final = (
     "Where is the {thing}?",
     "I need the {thing} from the {kind}. Where did I put it?",
