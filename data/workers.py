@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -104,6 +105,8 @@ def _pool(workers: int, setting: Setting) -> Iterator[ProcessPoolExecutor]:
 
 def _start(setting: Setting) -> None:
     global _worker
+    # Ctrl-C reaches every process. Only the first one has something to say; a library may be in the middle of its start.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     _worker = Worker(setting)
 
 

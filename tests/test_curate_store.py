@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import sqlite3
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,6 +28,7 @@ from data.curate.store import Store, current_of
 from data.curate.turns import key_of, turns_of
 from data.curate.values import Conflict, Filters
 from data.validate.rows import DatasetError
+from tests.conftest import ROOT
 from tests.curated import dataset, many, window
 from tests.killed import killed_at
 
@@ -436,16 +438,12 @@ def decide_many(path: Path, author: str, names: list[str]) -> None:
 def test_two_curators_at_once_decide_about_each_example_once(tmp_path: Path) -> None:
     store = opened(tmp_path, 40)
     names = [row["key"] for row in store.database.execute("SELECT key FROM examples")]
-    context = multiprocessing.get_context("spawn")
-    both = [
-        context.Process(target=decide_many, args=(tmp_path / "curation.db", who, names[::way]))
-        for who, way in (("ann", 1), ("bob", -1))
-    ]
-    for one in both:
-        one.start()
-    for one in both:
-        one.join(60)
-        assert one.exitcode == 0
+    program = (
+        "import sys; from tests.test_curate_store import *; decide_many(Path(sys.argv[1]), sys.argv[2], sys.argv[3:])"
+    )
+    words = [sys.executable, "-c", program, str(tmp_path / "curation.db")]
+    both = [subprocess.Popen([*words, who, *names[::way]], cwd=ROOT) for who, way in (("ann", 1), ("bob", -1))]
+    assert [one.wait(60) for one in both] == [0, 0]
     decisions = [store.history(name) for name in names]
     assert [len(history) for history in decisions] == [1] * len(names)
     assert finding.progress(store.database)["undecided"] == 0

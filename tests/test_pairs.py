@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data import explain, forget, pipeline
-from data.config import ConfigError, RoleConfig, SourceConfig, load_config
+from data.config import ConfigError, RoleConfig, SourceConfig, SourceKind, load_config
 from data.extract import pairs
 from data.extract.pairs_line import OWN, Reason
 from data.extract.unit import SourceError
@@ -354,9 +355,18 @@ def test_a_source_that_contradicts_itself_is_refused(tmp_path: Path, line: str, 
 
 def test_the_line_of_the_configuration_that_a_person_uncomments_is_valid(tmp_path: Path) -> None:
     text = (ROOT / "configs/data.yml").read_text("utf-8")
-    assert "  # - {kind: pairs," in text
+    assert text.count("  # - {kind: pairs,") == 2
     (tmp_path / "data.yml").write_text(text.replace("  # - {kind: pairs,", "  - {kind: pairs,"), "utf-8")
-    assert load_config(tmp_path / "data.yml").sources[-1] == SourceConfig("pairs", "output/captures", optional=True)
+    captures, comparisons = load_config(tmp_path / "data.yml").sources[-2:]
+    assert captures == SourceConfig("pairs", "output/captures", optional=True)
+    assert comparisons == SourceConfig("pairs", "output/comparisons", optional=True)
+
+
+def test_every_source_that_a_person_uncomments_is_valid(tmp_path: Path) -> None:
+    text = re.sub(r"(?m)^  # (- \{kind: )", r"  \1", (ROOT / "configs/data.yml").read_text("utf-8"))
+    (tmp_path / "data.yml").write_text(text, "utf-8")
+    kinds = [source.kind for source in load_config(tmp_path / "data.yml").sources]
+    assert sorted(set(kinds)) == sorted(get_args(SourceKind))
 
 
 def a_build(folder: Path) -> Path:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -238,7 +239,7 @@ def test_a_vote_has_its_author_time_and_order(tmp_path: Path) -> None:
     assert one.points == (0.0 if one.first is Side.LOCAL else 1.0)
 
 
-def _vote_on_all(path: Path, author: str) -> None:
+def vote_on_all(path: Path, author: str) -> None:
     match = a_match(30)
     with votes_on(path, match) as votes:
         for pairing in match.open:
@@ -248,13 +249,10 @@ def _vote_on_all(path: Path, author: str) -> None:
 @pytest.mark.slow
 def test_several_processes_vote_at_once_and_no_vote_is_lost(tmp_path: Path) -> None:
     path = tmp_path / "votes.db"
-    processes = multiprocessing.get_context("spawn")
-    several = [processes.Process(target=_vote_on_all, args=(path, author)) for author in ("kim", "lee", "max")]
-    for one in several:
-        one.start()
-    for one in several:
-        one.join()
-    assert [one.exitcode for one in several] == [0, 0, 0] and len(_rows(path)) == 90
+    program = "import sys; from tests.test_people_judge import *; vote_on_all(Path(sys.argv[1]), sys.argv[2])"
+    words = [sys.executable, "-c", program, str(path)]
+    several = [subprocess.Popen([*words, author], cwd=ROOT) for author in ("kim", "lee", "max")]
+    assert [one.wait() for one in several] == [0, 0, 0] and len(_rows(path)) == 90
 
 
 @pytest.mark.parametrize("content", [b"no database at all, whatever its name says", None])

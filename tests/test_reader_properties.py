@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from data.config import load_config
 from data.extract import sessions
 from data.finished import unpack
+from data.preferences import key_of
 from data.record import Assistant, Conversation, Drop, Tool
 from data.stage import Ledger, check
 from data.stages import ORDER, Setting, Worker
@@ -214,6 +215,8 @@ def test_every_window_keeps_its_promises_and_the_books_balance(files: list[list[
     for done in map(unpack, packed):
         assert not done.problems
         ledger.merge(done.ledger)
+        for preferred in done.preferred:  # the whole build books them when it has seen them all
+            ledger.choices(key_of(preferred.method, preferred.kind)).rows += 1
         for row in done.rows:
             turns = json.loads(row.line)
             check_row_of(turns)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from configs.runs import history
@@ -53,6 +53,7 @@ def work(folder: Path, clock: Clock, after: int, until: int) -> None:
 
 
 @given(stops=st.lists(st.tuples(st.integers(0, 15), st.integers(0, 4)), max_size=4))
+@example(stops=[(1, 0), (1, 0), (0, 2)])
 def test_every_step_stands_there_once_and_in_order(
     tmp_path_factory: pytest.TempPathFactory, stops: list[tuple[int, int]]
 ) -> None:

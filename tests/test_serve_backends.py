@@ -199,6 +199,14 @@ def alive(process: int) -> bool:
         return False
 
 
+def ends(process: int) -> bool:
+    """Whether it is gone within a few seconds: a busy machine takes a moment after the signal."""
+    until = time.monotonic() + 10
+    while alive(process) and time.monotonic() < until:
+        time.sleep(0.02)
+    return not alive(process)
+
+
 @pytest.mark.parametrize(
     ("program", "seconds", "said"),
     [
@@ -222,7 +230,7 @@ def test_a_program_that_is_not_installed_is_one_sentence(tmp_path: Path, town: T
 def test_a_stopped_engine_leaves_no_child_behind(tmp_path: Path) -> None:
     script = Script(tmp_path, HEALTHY)
     started(script.process, lambda: asyncio.sleep(0))
-    assert not alive(int(script.log.read_text().split()[0]))
+    assert ends(int(script.log.read_text().split()[0]))
 
 
 def test_an_engine_that_dies_again_and_again_is_left_alone(tmp_path: Path) -> None:
@@ -300,7 +308,7 @@ def test_an_engine_stops_though_its_watcher_missed_the_first_word(
 
     # The time limit would be a second word.
     assert asyncio.run(asyncio.wait_for(run(), 30)) < 20
-    assert lost.is_set() and not alive(int(script.log.read_text().split()[0]))
+    assert lost.is_set() and ends(int(script.log.read_text().split()[0]))
 
 
 GATEWAY = """

@@ -90,16 +90,20 @@ def begin(folder: Path, step: int, **values: Any) -> None:
 def until(entries: list[Entry], step: int) -> list[Entry]:
     """The entries of what is not done again, and one that says what is.
 
-    It stands where the last step stood, so that the time of the stopped sitting ends with its last sign of life.
+    It stands where the last step stood, so that the time of the stopped sitting ends with its last sign of life; so
+    does one for each earlier sitting that loses its last sign.
     """
     numbers = [number for number, entry in enumerate(entries) if entry["kind"] == "step"]
     reached = max((entries[number]["step"] for number in numbers), default=0)
+    last_signs = {number - 1 for number, entry in enumerate(entries) if entry["kind"] == "begin"}
     kept: list[Entry] = []
     for number, entry in enumerate(entries):
-        if entry["kind"] in ("prepared", "begin", "lost") or entry["step"] <= step:
+        gone = reached - step if reached > step and number == numbers[-1] else 0
+        stays = entry["kind"] in ("prepared", "begin", "lost") or entry["step"] <= step
+        if stays:
             kept.append(entry)
-        if reached > step and number == numbers[-1]:
-            kept.append({"kind": "lost", "step": step, "at": entry["at"], "steps": reached - step})
+        if gone or (not stays and number in last_signs):
+            kept.append({"kind": "lost", "step": step, "at": entry["at"], "steps": gone})
     return kept
 
 
