@@ -105,7 +105,7 @@ def _pool(workers: int, setting: Setting) -> Iterator[ProcessPoolExecutor]:
 
 def _start(setting: Setting) -> None:
     global _worker
-    # Ctrl-C reaches every process. Only the first one has something to say; a library may be in the middle of its start.
+    # Ctrl-C reaches every process, perhaps while a library starts. Only the first process has something to say.
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     _worker = Worker(setting)
 
