@@ -5,23 +5,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-dry_run=false
-while (($#)); do
-  case "$1" in
-    --dry-run) dry_run=true; shift ;;
-    -h | --help) sed -n '2,4s/^# \{0,1\}//p' "$0"; exit 0 ;;
-    *) echo "packs-smoke: there is no option $1; see --help" >&2; exit 2 ;;
-  esac
-done
-
-python="${PYTHON:-.venv/bin/python}"
-[[ -x "$python" ]] || python="$(command -v python3)" || { echo "packs-smoke: there is no Python; run \`make all\` first" >&2; exit 1; }
-root=output/packs-smoke role=companion base=output/smoke/base
-pack="$root/$role.yml" evals="$root/evals"
-export OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
-
 # shellcheck source=scripts/steps.sh disable=SC1091
 source scripts/steps.sh
+begin packs-smoke "$@"
+root=output/packs-smoke role=companion base=output/smoke/base
+pack="$root/$role.yml" evals="$root/evals"
 
 recipe=(--with smoke --with scripts/packs_smoke/recipe.yml)
 build=("$python" -m data.pipeline all --config "$pack" --sessions "$root/vault" --out "$root/datasets")
