@@ -96,14 +96,19 @@ def share(text: str) -> float:
     return value
 
 
+def add_gate(parser: argparse.ArgumentParser) -> None:
+    """The options of every gate: --margin and --tried."""
+    parser.add_argument("--margin", type=share, default=0.05, help="loss that is still accepted (default 0.05)")
+    parser.add_argument("--tried", type=positive, default=1, metavar="M", help="checkpoints compared (default 1)")
+
+
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m eval.compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("base", type=Path, metavar="BASE", help="results of the base model: a file or its folder")
     parser.add_argument("adapter", type=Path, metavar="ADAPTER", help="results of the adapter")
-    parser.add_argument("--margin", type=share, default=0.05, help="loss that is still accepted (default 0.05)")
-    parser.add_argument("--tried", type=positive, default=1, metavar="M", help="checkpoints compared (default 1)")
+    add_gate(parser)
     parser.add_argument("--html", type=Path, metavar="FILE", help="write everything as one page")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML for a CI service")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write outcome, reasons and rates as JSON")

@@ -7,9 +7,10 @@ scenarios of either run stay in `pairs` and leave the numbers.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from eval.power import known_error, smallest_detectable
+from eval.difference import Difference
+from eval.power import known_error
 from eval.results import Episode, Overlap, RoleBench, families, partials, scores
-from eval.statistics import Directions, Rate, directions, holm, paired_difference, rate_interval, sign_flip_p
+from eval.statistics import Rate, directions, holm, paired_difference, rate_interval, sign_flip_p
 
 ALL = "all"
 
@@ -46,32 +47,17 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Row:
-    """The comparison on one role, or on `all`. `p_holm` is `p` corrected for the number of roles.
+class Row(Difference):
+    """The comparison on one role, or on `all`. `p_holm` is corrected for the number of roles.
 
-    `error`: standard error of the difference; `floor`: pass rate of an agent that only says one sentence.
+    `floor`: pass rate of an agent that only says one sentence.
     """
 
     role: str
     samples: int
     base: Side
     adapter: Side
-    difference: Rate
-    directions: Directions
-    p: float
-    p_holm: float
-    error: float
     floor: float
-
-    @property
-    def enough(self) -> bool:
-        """Whether there are families enough for an interval."""
-        return self.difference.enough
-
-    @property
-    def detectable(self) -> float:
-        """The smallest true difference, in 0..1, that is found with 80 % probability."""
-        return smallest_detectable(self.error, self.difference.clusters)
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from eval.compare import SAME_FACTS, share
+from eval.compare import SAME_FACTS, add_gate
 from eval.errors import BadInput, one_sentence, writable
-from eval.options import positive
 from eval.report import make_console
 from eval.rubric_gate import decide
 from eval.rubric_paired import compare_rubrics
@@ -50,8 +49,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("base", type=Path, metavar="BASE.json", help="results of the base model")
     parser.add_argument("adapter", type=Path, metavar="ADAPTER.json", help="results of the adapter")
-    parser.add_argument("--margin", type=share, default=0.05, help="loss that is still accepted (default 0.05)")
-    parser.add_argument("--tried", type=positive, default=1, metavar="M", help="checkpoints compared (default 1)")
+    add_gate(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write outcome, reasons and marks as JSON")
     return parser.parse_args(argv)
 

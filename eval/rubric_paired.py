@@ -7,38 +7,24 @@ families of tasks are the clusters.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from eval.difference import Difference
 from eval.graded import graded_difference
-from eval.power import known_error, smallest_detectable
+from eval.power import known_error
 from eval.rubric_results import Marked, RubricRun, by_domain, clusters_of, part_mean, total_rate, totals
-from eval.statistics import Directions, Rate, directions, holm, sign_flip_p
+from eval.statistics import Rate, directions, holm, sign_flip_p
 
 
 @dataclass(frozen=True)
-class Row:
-    """The comparison on one domain, or on `all`; marks in 0..1. `p_holm` is `p` corrected for the number of domains.
+class Row(Difference):
+    """The comparison on one domain, or on `all`; marks in 0..1. `p_holm` is corrected for the number of domains.
 
-    `error`: standard error of the difference; `parts`: means of each part in both runs, None where it is n/a.
+    `parts`: means of each part in both runs, None where it is n/a.
     """
 
     domain: str
     base: Rate
     adapter: Rate
-    difference: Rate
-    directions: Directions
-    p: float
-    p_holm: float
-    error: float
     parts: Mapping[str, tuple[float | None, float | None]]
-
-    @property
-    def enough(self) -> bool:
-        """Whether there are families enough for an interval."""
-        return self.difference.enough
-
-    @property
-    def detectable(self) -> float:
-        """The smallest true difference, in 0..1, that is found with 80 % probability."""
-        return smallest_detectable(self.error, self.difference.clusters)
 
 
 @dataclass(frozen=True)
